@@ -1,0 +1,1 @@
+"""When a second phase or a person must agree."""

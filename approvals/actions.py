@@ -1,0 +1,132 @@
+"""What people and agents do to a pending action: vote and cancel. Check, change and event in one transaction."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from approvals.models import PendingAction, Vote
+from approvals.states import Status
+from approvals.transitions import end, move
+from telemetry.recorder import Actor, Subject, record_event
+from tools.contract import Stop, deny
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Where the action stands after a vote."""
+
+    action: PendingAction
+    approvals: int
+
+    @property
+    def approved(self) -> bool:
+        return self.action.status == Status.APPROVED
+
+    @property
+    def rejected(self) -> bool:
+        return self.action.status == Status.REJECTED
+
+
+def is_eligible(action: PendingAction, user: Any) -> bool:
+    """Whether this person's vote counts at all: by group where the policy names groups, else by permission."""
+    if not user.is_active:
+        return False
+    if action.eligible_groups:
+        return bool(user.groups.filter(name__in=action.eligible_groups).exists())
+    return bool(user.has_perm("approvals.decide_pendingaction"))
+
+
+def decide(
+    action_id: Any, user: Any, *, approve: bool, reason: str, via: str, now: dt.datetime, seen_digest: str | None = None
+) -> Decided | Stop:
+    """T1: the vote stands, and with the quorum the decision. Otherwise a Stop, and nothing changed.
+
+    Locks: the action's row, so that votes are counted one after the other.
+    """
+    with transaction.atomic():
+        action = (
+            PendingAction.objects.select_for_update(of=("self",))
+            .select_related("tool", "agent")
+            .filter(pk=action_id)
+            .first()
+        )
+        if action is None or not (is_eligible(action, user) or action.owner_id == user.pk):
+            return deny("unknown_action")
+        refusal = _refusal(action, user, approve=approve, seen_digest=seen_digest)
+        if refusal:
+            return refusal
+        if not PendingAction.objects.filter(pk=action.pk, expires_at__gt=Now()).exists():
+            return deny("action_expired", "The time to decide is over.")
+        Vote(
+            pending_action=action,
+            operator=user,
+            operator_name=user.get_username(),
+            approve=approve,
+            reason=reason[:300],
+            args_digest=action.args_digest,
+            via=via,
+            created_at=now,
+        ).save(force_insert=True)
+        actor = Actor("operator", str(user.pk), user.get_username())
+        count = action.votes.filter(approve=True).count()
+        if not approve:
+            end(action, Status.PENDING, Status.REJECTED, now, actor=actor, code="already_decided", decided_at=now)
+        elif count >= action.quorum:
+            if not move(action, Status.PENDING, Status.APPROVED, actor=actor, unexpired=True, decided_at=now):
+                transaction.set_rollback(True)
+                return deny("action_expired", "The time to decide is over.")
+        else:
+            _record_vote(action, actor, count, now)
+        return Decided(action, count)
+
+
+def _refusal(action: PendingAction, user: Any, *, approve: bool, seen_digest: str | None) -> Stop | None:
+    if action.status == Status.EXPIRED:
+        return deny("action_expired", "The time to decide is over.")
+    if action.status != Status.PENDING:
+        return deny("already_decided", f"The action is {action.get_status_display().lower()}.", status=action.status)
+    if seen_digest is not None and seen_digest != action.args_digest:
+        return deny("stale_digest")
+    if approve and action.owner_id == user.pk and not action.self_confirm:
+        return deny("own_request", "Somebody else must agree to what your own key asked for.")
+    if not is_eligible(action, user):
+        return deny("voter_not_eligible")
+    if action.votes.filter(operator=user).exists():
+        return deny("already_voted")
+    return None
+
+
+def _record_vote(action: PendingAction, actor: Actor, count: int, now: dt.datetime) -> None:
+    record_event(
+        "action.voted",
+        actor,
+        Subject("pending_action", str(action.pk), action.tool.name),
+        trace_id=action.trace_id,
+        data={"approvals": count, "quorum": action.quorum, "args_sha256": action.args_digest},
+        now=now,
+    )
+
+
+def cancel(action_id: Any, agent_id: int, actor: Actor, now: dt.datetime) -> PendingAction | Stop:
+    """The agent's own pending action is cancelled; anybody else's is as if it were not there."""
+    action = PendingAction.objects.select_related("tool").asked_by(agent_id).filter(pk=action_id).first()
+    if action is None:
+        return deny("unknown_action")
+    if not end(action, Status.PENDING, Status.CANCELLED, now, actor=actor, code="already_decided", decided_at=now):
+        return deny("already_decided")
+    return action
+
+
+def expire_overdue(now: dt.datetime) -> int:
+    """Every action past its time is expired; how many. Safe to run twice at once."""
+    overdue = PendingAction.objects.select_related("tool").overdue(now)
+    return sum(end(action, Status(action.status), Status.EXPIRED, now, code="action_expired") for action in overdue)
+
+
+def recover_lapsed(now: dt.datetime) -> int:
+    """Every run whose lease lapsed is `unknown`: whether it ran is not known, and it does not run again."""
+    lapsed = PendingAction.objects.select_related("tool").lapsed(now)
+    return sum(end(action, Status.EXECUTING, Status.UNKNOWN, now, code="outcome_unknown") for action in lapsed)

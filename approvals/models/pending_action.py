@@ -1,0 +1,96 @@
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from approvals.states import Status
+from telemetry.models import Payload
+from tools.models import Agent, AgentKey, PolicyRevision, Tool, ToolVersion
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+
+class PendingActionQuerySet(models.QuerySet["PendingAction"]):
+    def waiting(self) -> "PendingActionQuerySet":
+        return self.filter(status=Status.PENDING)
+
+    def overdue(self, now: "dt.datetime") -> "PendingActionQuerySet":
+        return self.filter(status__in=[Status.PENDING, Status.APPROVED], expires_at__lte=now)
+
+    def lapsed(self, now: "dt.datetime") -> "PendingActionQuerySet":
+        return self.filter(status=Status.EXECUTING, lease_until__lte=now)
+
+    def ready(self, now: "dt.datetime") -> "PendingActionQuerySet":
+        return self.filter(status=Status.APPROVED, expires_at__gt=now)
+
+    def asked_by(self, agent_id: int) -> "PendingActionQuerySet":
+        return self.filter(agent_id=agent_id)
+
+    def decidable_by(self, user: Any) -> "PendingActionQuerySet":
+        """What this person may decide: not their own, and theirs by group where the policy names groups."""
+        groups = list(user.groups.values_list("name", flat=True))
+        eligible = Q(eligible_groups=[]) | Q(eligible_groups__overlap=groups)
+        return self.filter(eligible).exclude(Q(owner_id=user.pk) & Q(self_confirm=False))
+
+
+class PendingAction(models.Model):
+    """One held call from intent to end. Everything a decision rests on is as it was when the agent asked."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    reason = models.CharField(max_length=40, blank=True, default="", help_text="Why it ended so, as a reason code.")
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+")
+    agent_key = models.ForeignKey(AgentKey, on_delete=models.PROTECT, related_name="+")
+    owner_id = models.BigIntegerField(help_text="The key's owner when it asked.")
+    tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="+")
+    tool_version = models.ForeignKey(ToolVersion, on_delete=models.PROTECT, related_name="+")
+    policy_revision = models.ForeignKey(PolicyRevision, on_delete=models.PROTECT, related_name="+")
+    rule = models.CharField(max_length=120, blank=True, default="")
+    arguments = models.ForeignKey(Payload, on_delete=models.SET_NULL, null=True, related_name="+")
+    args_digest = models.CharField(max_length=64)
+    args_masked = models.TextField(help_text="Canonical JSON, masked: for lists and for later.")
+    quorum = models.PositiveSmallIntegerField(default=1)
+    eligible_groups = ArrayField(models.CharField(max_length=150), default=list, blank=True)
+    self_confirm = models.BooleanField(default=False)
+    idempotency_record_id = models.BigIntegerField(null=True)
+    trace_id = models.CharField(max_length=32)
+    session_id = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    fence = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    result = models.ForeignKey(Payload, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    objects = PendingActionQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        default_permissions: ClassVar = ("view",)
+        permissions: ClassVar = [("decide_pendingaction", "Can approve and reject pending actions")]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="action_status_known"),
+            models.CheckConstraint(condition=Q(quorum__gte=1), name="action_quorum_at_least_one"),
+            models.CheckConstraint(condition=Q(expires_at__gt=models.F("created_at")), name="action_expires_later"),
+            models.CheckConstraint(
+                condition=~Q(status="executing") | Q(lease_until__isnull=False, fence__gte=1),
+                name="action_runs_under_lease",
+            ),
+            models.CheckConstraint(condition=~Q(status="done") | Q(fence__gte=1), name="action_done_was_burnt"),
+        ]
+        indexes: ClassVar = [
+            # what waits for a decision, newest first; the first page of admin
+            models.Index(fields=["status", "-created_at"], name="action_by_status"),
+            # sweeps: what is overdue, what lapsed
+            models.Index(fields=["expires_at"], condition=Q(status__in=["pending", "approved"]), name="action_overdue"),
+            models.Index(fields=["lease_until"], condition=Q(status="executing"), name="action_lapsed"),
+            # one agent's own
+            models.Index(fields=["agent", "-created_at"], name="action_by_agent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool.name} for {self.agent.name}"

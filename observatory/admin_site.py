@@ -1,0 +1,106 @@
+"""The operators' site: Unfold's, with a sidebar in the words of DESIGN.md and without styles written into the page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from unfold.sites import UnfoldAdminSite
+
+
+@dataclass(frozen=True)
+class Page:
+    """A line of the sidebar: shown to those who hold the permission, once its admin page is registered."""
+
+    title: str
+    icon: str
+    name: str
+    permission: str = ""
+
+    def link_for(self, user: User | AnonymousUser) -> str:
+        """The address, or nothing for a reader who may not open it."""
+        if self.permission and not user.has_perm(self.permission):
+            return ""
+        try:
+            return reverse(self.name)
+        except NoReverseMatch:
+            return ""
+
+
+SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
+    ("Now", (Page("Dashboard", "monitoring", "admin:index"),)),
+    (
+        "Who",
+        (
+            Page("Agents", "smart_toy", "admin:tools_agent_changelist", "tools.view_agent"),
+            Page("Agent keys", "key", "admin:tools_agentkey_changelist", "tools.view_agentkey"),
+        ),
+    ),
+    ("What", (Page("Tools", "construction", "admin:tools_tool_changelist", "tools.view_tool"),)),
+    (
+        "Rules",
+        (
+            Page("Policies", "policy", "admin:tools_policy_changelist", "tools.view_policy"),
+            Page("May it?", "help", "admin:may_it", "tools.view_policy"),
+        ),
+    ),
+    (
+        "Switches",
+        (Page("Kill switches", "power_settings_new", "admin:tools_killswitch_changelist", "tools.view_killswitch"),),
+    ),
+    (
+        "Record",
+        (
+            Page(
+                "Pending actions",
+                "pending_actions",
+                "admin:approvals_pendingaction_changelist",
+                "approvals.view_pendingaction",
+            ),
+            Page("Audit events", "receipt_long", "admin:telemetry_auditevent_changelist", "telemetry.view_auditevent"),
+            Page("Spans", "timeline", "admin:telemetry_span_changelist", "telemetry.view_span"),
+            Page(
+                "Idempotency records",
+                "content_copy",
+                "admin:tools_idempotencyrecord_changelist",
+                "tools.view_idempotencyrecord",
+            ),
+        ),
+    ),
+    (
+        "People",
+        (
+            Page("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
+            Page("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+        ),
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar for one reader: groups with at least one page that they may open."""
+    groups: list[dict[str, Any]] = []
+    for title, pages in SIDEBAR:
+        links = [(page, page.link_for(request.user)) for page in pages]
+        items = [{"title": page.title, "icon": page.icon, "link": link} for page, link in links if link]
+        if items:
+            groups.append({"title": title, "separator": bool(groups), "collapsible": False, "items": items})
+    return groups
+
+
+def environment_label(request: HttpRequest) -> list[str]:
+    """The environment's name beside the user's, red where mistakes cost most."""
+    return [settings.ENVIRONMENT, "danger" if settings.ENVIRONMENT == "production" else "info"]
+
+
+class ObservatoryAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold ships no types.
+    index_title = "Now"
+    enable_nav_sidebar = True
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context: dict[str, Any] = super().each_context(request)
+        # Unfold would write them as a <style> element; observatory/admin.css sets the same variables.
+        context["colors"] = None
+        return context

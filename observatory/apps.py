@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class ObservatoryAdminConfig(AdminConfig):
+    default_site = "observatory.admin_site.ObservatoryAdminSite"
+
+
+class ObservatoryConfig(AppConfig):
+    name = "observatory"
+    verbose_name = "Observatory"
+
+    def ready(self) -> None:
+        from observatory import checks as checks

@@ -1,0 +1,71 @@
+"""What must not be so in production, and an order of stages that would be unsafe. Ids: observatory.E001 and on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from observatory.pipeline import STAGES
+
+# Each pair: the first must be asked before the second, and why.
+ORDER = (
+    ("authenticate", "rate_limit", "a rate is a key's"),
+    ("authenticate", "resolve_tool", "what is visible depends on the key"),
+    ("resolve_tool", "kill_switch", "a tool's freeze needs the tool"),
+    ("kill_switch", "policy", "a freeze is above every policy"),
+    ("resolve_tool", "schema_guard", "the schema is the tool's"),
+    ("schema_guard", "policy", "conditions read arguments of the declared shape"),
+    ("session_guard", "policy", "a session narrows the policy"),
+    ("policy", "idempotency", "a replay must not answer what is denied now"),
+    ("policy", "risk_gate", "the gate carries out what the policy decided"),
+    ("idempotency", "risk_gate", "a repeat must not make a second pending action"),
+    ("input_guardrails", "risk_gate", "nobody is asked to approve what a detector refuses"),
+)
+
+
+def order_problems(names: Sequence[str]) -> list[str]:
+    """Why this order of stages would be unsafe, a sentence each."""
+    problems = [f"the stage {name} stands twice" for name in set(names) if names.count(name) > 1]
+    for first, second, why in ORDER:
+        if first not in names or second not in names:
+            problems.append(f"{first} and {second} must both be asked: {why}")
+        elif names.index(first) > names.index(second):
+            problems.append(f"{first} must come before {second}: {why}")
+    return problems
+
+
+@register(Tags.security)
+def stages_are_in_a_safe_order(**kwargs: Any) -> list[CheckMessage]:
+    return [Error(problem, id="observatory.E001") for problem in order_problems([stage.name for stage in STAGES])]
+
+
+@register(Tags.security, deploy=True)
+def no_demonstration(**kwargs: Any) -> list[CheckMessage]:
+    if settings.DEMO:
+        return [
+            Error(
+                "OBSERVATORY_DEMO is on: its fixed key and tools are for a demonstration only.", id="observatory.E002"
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def counting_is_shared(**kwargs: Any) -> list[CheckMessage]:
+    backend = settings.CACHES["default"]["BACKEND"]
+    if "locmem" in backend or "dummy" in backend:
+        return [Error("Rates need a cache that all processes share: Redis or Valkey.", id="observatory.E003")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def audit_leaves_the_database(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.AUDIT_TRAIL:
+        return [
+            Warning(
+                "Audit events stay in the database only; set OBSERVATORY_AUDIT_TRAIL to keep a copy elsewhere.",
+                id="observatory.W001",
+            )
+        ]
+    return []

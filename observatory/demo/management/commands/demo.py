@@ -1,0 +1,127 @@
+"""`make demo`: everything on this machine, the first workflow shown, then it keeps serving until Ctrl-C."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from observatory.demo import environment
+from observatory.demo.scenarios import run
+from observatory.demo.seed import seed
+from observatory.embedded.keeper import Kept
+
+WEB_WORKERS, WEB_THREADS = 2, 32
+
+
+class Command(BaseCommand):
+    help = "Starts everything on this machine, runs the first workflow against it, and keeps serving."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--fresh", action="store_true", help="Forget what earlier runs left under var/demo.")
+        parser.add_argument("--once", action="store_true", help="Stop after the workflow.")
+
+    def handle(self, *args: Any, port: int, once: bool, **options: Any) -> None:
+        began = time.perf_counter()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _refuse_taken(port)
+        call_command("migrate", verbosity=0)
+        seed()
+        address = f"http://127.0.0.1:{port}"
+        kept = self._start(port)
+        try:
+            self._wait(address, kept["web"])
+            self.stdout.write(f"Serving after {time.perf_counter() - began:.1f} s.\n\n")
+            self._workflow(address)
+            self._where_to_look(address)
+            while not once and all(process.exit_code() is None for process in kept.values()):
+                time.sleep(0.3)
+            if not once:
+                dead = ", ".join(f"{name} ({p.log_tail(600)})" for name, p in kept.items() if p.exit_code() is not None)
+                raise CommandError(f"Stopped, because this ended: {dead}")
+        except KeyboardInterrupt:
+            self.stdout.write("\nStopping.")
+        finally:
+            for process in reversed(kept.values()):
+                process.stop()
+            environment.stop()
+
+    def _start(self, port: int) -> dict[str, Kept]:
+        def keep(name: str, *command: str) -> Kept:
+            log = environment.FOLDER / f"{name}.log"
+            return Kept([sys.executable, "-m", *command], env=dict(os.environ), log=log)
+
+        web = (
+            "granian",
+            "--interface",
+            "wsgi",
+            "observatory.wsgi:application",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        )
+        size = ("--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS), "--log-level", "warning")
+        beat = str(environment.FOLDER / "beat-schedule")
+        return {
+            "web": keep("web", *web, *size),
+            "worker": keep(
+                "worker", "celery", "-A", "observatory", "worker", "-P", "threads", "-c", "4", "-l", "warning"
+            ),
+            "beat": keep("beat", "celery", "-A", "observatory", "beat", "-l", "warning", "-s", beat, "--pidfile="),
+        }
+
+    def _wait(self, address: str, web: Kept) -> None:
+        def ready() -> bool:
+            try:
+                with urllib.request.urlopen(f"{address}/health/ready", timeout=2) as answer:
+                    return bool(json.load(answer)["ok"])
+            except OSError:
+                return False
+
+        web.wait_until(ready, seconds=60)
+
+    def _workflow(self, address: str) -> None:
+        second = environment.FOLDER / "second-key"
+        run_name = f"demo-{Path(settings.BASE_DIR).name}-{time.time_ns()}"
+        workflow = run(
+            address,
+            settings.DEMO_API_KEY,
+            second.read_text() if second.exists() else None,
+            self.stdout.write,
+            run_name=run_name,
+        )
+        if not workflow.replayed or workflow.ticket_id != workflow.replayed_ticket_id:
+            raise CommandError("The second run made another ticket: idempotency is broken.")
+
+    def _where_to_look(self, address: str) -> None:
+        password = os.environ.get("OPERATOR_PASSWORD") or "the one you set"
+        self.stdout.write(
+            f"\nThe workflow is done; look at it:\n"
+            f"  {address}/admin/       admin / {password}   (also: operator, second-operator)\n"
+            f"  {address}/api/docs/    every address, with examples\n"
+            f"  {settings.AUDIT_TRAIL}   what happened, a JSON line each\n"
+            f"Call it yourself:\n"
+            f"  curl -H 'X-API-Key: {settings.DEMO_API_KEY}' {address}/mcp/tools\n"
+            f"Ctrl-C stops everything.\n"
+        )
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise CommandError(f"Port {port} is taken: {error.strerror}. Try: make demo ARGS='--port 8001'") from None

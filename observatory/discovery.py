@@ -1,0 +1,80 @@
+"""What a key sees: its tools, each with its schemas and what a call of it will meet."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from telemetry.canonical import canonical_bytes, digest
+from tools.policy.effects import Effect
+from tools.policy.selectors import matches
+from tools.snapshot import KeyView, Snapshot, ToolView
+
+HELD_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "requires_confirmation": {"const": True},
+        "pending_action_id": {"type": "string"},
+        "status": {"const": "pending_approval"},
+        "expires_at": {"type": "string", "format": "date-time"},
+        "approvals_needed": {"type": "integer"},
+    },
+    "required": ["requires_confirmation", "pending_action_id"],
+}
+DRY_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"dry_run": {"const": True}, "would": {"type": "object"}},
+    "required": ["dry_run", "would"],
+}
+
+
+def listing(key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
+    """Shape: {"tools": [...]}, by name; only what this key may see."""
+    return {"tools": [entry(tool, key, snapshot) for tool in snapshot.tools_for(key)]}
+
+
+def entry(tool: ToolView, key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
+    gate = gate_of(tool, key, snapshot)
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "method": "POST",
+        "path": f"/tools/{tool.name}",
+        "description": tool.description,
+        "risk": tool.risk,
+        "supports_idempotency_key": tool.supports_idempotency_key,
+        "input_schema": tool.input_schema,
+        "output_schema": output_schema(tool, gate),
+        "annotations": tool.annotations,
+        "version": tool.version,
+        "gate": gate,
+    }
+
+
+def gate_of(tool: ToolView, key: KeyView, snapshot: Snapshot) -> str:
+    """What a call will meet, as far as the arguments do not decide: two_phase, approval, dry_run or none.
+
+    A rule with conditions may hold a call of a tool whose gate says none; it says approval where some rule may.
+    """
+    policy = snapshot.policy_of(key)
+    rules = policy.program.rules if policy and policy.program else ()
+    effects = {rule.effect for rule in rules if matches(rule.tools, tool.name)}
+    if Effect.DRY_RUN in effects or (policy and policy.program and policy.program.dry_run):
+        return "dry_run"
+    if tool.requires_two_phase or Effect.REQUIRE_TWO_PHASE in effects:
+        return "two_phase"
+    if tool.requires_approval or Effect.REQUIRE_APPROVAL in effects:
+        return "approval"
+    return "none"
+
+
+def output_schema(tool: ToolView, gate: str) -> Mapping[str, Any] | None:
+    """The tool's own schema; where a call may also be held or dry, an object-rooted union of these."""
+    own = tool.output_schema
+    if own is None or gate in ("none", "two_phase"):
+        return own
+    other = DRY_SCHEMA if gate == "dry_run" else HELD_SCHEMA
+    definitions = {"$defs": own["$defs"]} if "$defs" in own else {}
+    return {"type": "object", "anyOf": [{k: v for k, v in own.items() if k != "$defs"}, other], **definitions}
+
+
+def etag_of(body: Mapping[str, Any]) -> str:
+    return f'"{digest(canonical_bytes(body))[:32]}"'

@@ -1,0 +1,1 @@
+"""Parse, invoke, render. A door decides nothing."""

@@ -1,0 +1,51 @@
+"""Keys at the doors that are not tool calls. The same proof, the same single answer, as in the pipeline."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from observatory.doors.problem import Refusal
+from telemetry.recorder import count_refusal
+from tools.authentication import key_for
+from tools.snapshot import KeyView, current
+
+
+def credential_of(request: Any) -> str | None:
+    """X-API-Key, or the bearer token. Two that differ are none."""
+    header = request.META.get("HTTP_X_API_KEY")
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else None
+    if header and bearer and header != bearer:
+        return None
+    return header or bearer
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`request.user` is the key's view; `request.auth` is the snapshot it was found in."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any]:
+        now = timezone.now()
+        snapshot = current()
+        key = key_for(credential_of(request), snapshot, now)
+        if key is None:
+            count_refusal("unauthenticated", now)
+            raise AuthenticationFailed
+        return key, snapshot
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="mcp-observatory"'
+
+
+class HasScope(BasePermission):
+    """The key has the scope that the view names. A view that names none is nobody's."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        key: KeyView = request.user  # type: ignore[assignment]  # our authentication puts the key there
+        scope = view.scope
+        if scope not in key.scopes:
+            raise Refusal("scope_missing", f"This needs the scope {scope}.", scope=scope)
+        return True

@@ -1,0 +1,79 @@
+"""Discovery and calls over REST."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from observatory.client_address import client_address
+from observatory.discovery import etag_of, listing
+from observatory.doors import openapi
+from observatory.doors.body import json_object
+from observatory.doors.key_authentication import credential_of
+from observatory.doors.problem import problem
+from observatory.pipeline import invoke
+from telemetry.trace_context import continue_or_start
+from tools.contract import Door, Outcome, ToolCall
+from tools.scopes import Scope
+
+
+class ToolsView(APIView):
+    """What this key may see."""
+
+    scope = Scope.TOOLS_CALL
+
+    @openapi.discovery
+    def get(self, request: Request) -> Response:
+        body = listing(request.user, request.auth)  # type: ignore[arg-type]  # our authentication puts views there
+        tag = etag_of(body)
+        if request.META.get("HTTP_IF_NONE_MATCH") == tag:
+            return Response(status=304, headers={"ETag": tag})
+        return Response(body, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
+
+
+class ToolCallView(APIView):
+    """One tool call. The pipeline authenticates, so this view does not."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    @openapi.tool_call
+    def post(self, request: Request, name: str) -> Response:
+        arguments = json_object(request)
+        outcome = invoke(
+            ToolCall(
+                tool_name=name,
+                arguments=arguments,
+                door=Door.REST,
+                trace=continue_or_start(request.META.get("HTTP_TRACEPARENT")),
+                received_at=timezone.now(),
+                credential=credential_of(request),
+                address=client_address(request),
+                idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY"),
+                session_id=request.META.get("HTTP_X_SESSION_ID"),
+            )
+        )
+        return rendered(outcome)
+
+
+def rendered(outcome: Outcome) -> Response:
+    """The outcome as an HTTP answer: the tool's own object, or a problem document."""
+    response = _answer(outcome) if outcome.is_answer else _problem(outcome)
+    response["X-Trace-Id"] = outcome.trace.trace_id
+    response["traceparent"] = outcome.trace.traceparent
+    if outcome.replayed:
+        response["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _answer(outcome: Outcome) -> Response:
+    body: dict[str, Any] = dict(outcome.body)
+    if outcome.replayed and "idempotent_replay" in body:
+        body["idempotent_replay"] = True
+    return Response(body)
+
+
+def _problem(outcome: Outcome) -> Response:
+    return problem(outcome.reason, outcome.detail, trace_id=outcome.trace.trace_id, facts=outcome.facts)

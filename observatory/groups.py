@@ -1,0 +1,35 @@
+"""The groups that come with the installation, and what each may do in admin."""
+
+from django.contrib.auth.models import Group, Permission
+
+OPERATORS, POLICY_EDITORS, AUDITORS = "operators", "policy editors", "auditors"
+
+_SEE = ["tools.view_agent", "tools.view_agentkey", "tools.view_tool", "tools.view_toolversion", "tools.view_policy", "tools.view_rule", "tools.view_rulecondition", "tools.view_policyexample", "tools.view_policyrevision", "tools.view_killswitch", "tools.view_idempotencyrecord", "approvals.view_pendingaction", "approvals.view_vote", "telemetry.view_span", "tools.explain_access"]
+_AUDIT = ["telemetry.view_auditevent", "telemetry.view_refusalcount", "telemetry.view_heartbeat"]
+PERMISSIONS: dict[str, list[str]] = {
+    OPERATORS: [
+        *_SEE,
+        *_AUDIT,
+        *["approvals.decide_pendingaction", "telemetry.view_payload"],
+        *["tools.add_killswitch", "tools.release_killswitch", "tools.revoke_agentkey"],
+    ],
+    POLICY_EDITORS: [
+        *_SEE,
+        *["tools.add_policy", "tools.change_policy", "tools.publish_policy"],
+        *["tools.add_rule", "tools.change_rule", "tools.delete_rule"],
+        *["tools.add_rulecondition", "tools.change_rulecondition", "tools.delete_rulecondition"],
+        *["tools.add_policyexample", "tools.change_policyexample", "tools.delete_policyexample"],
+        *["tools.add_agent", "tools.change_agent", "tools.add_agentkey", "tools.change_agentkey", "tools.rotate_agentkey"],
+        *["tools.revoke_agentkey", "tools.add_tool", "tools.change_tool"],
+    ],
+    AUDITORS: [*_SEE, *_AUDIT],
+}
+
+
+def create_groups() -> None:
+    """The three groups exist with at least these permissions; what an installation added stays."""
+    for name, words in PERMISSIONS.items():
+        group, _ = Group.objects.get_or_create(name=name)
+        for word in words:
+            app, _, codename = word.partition(".")
+            group.permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))

@@ -1,0 +1,175 @@
+"""How the one door writes down what happened: spans, events, answers to replay. Also how long each stage took."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.utils import timezone
+
+from approvals.states import Status
+from approvals.transitions import record_result
+from telemetry.models import AuditEvent, Payload, Span
+from telemetry.models.span import span_row_id
+from telemetry.recorder import SYSTEM, Actor, Ruling, Subject, record_event, record_spans
+from tools import idempotency
+from tools.contract import Execution, Outcome, Ran, Stop, ToolCall, Verdict
+from tools.key_use import note_use
+from tools.reasons import Reason, reason
+from tools.result_limit import bounded
+
+log = logging.getLogger(__name__)
+STOP_EVENTS = {Verdict.DENY: "call.denied", Verdict.HOLD: "call.held", Verdict.REPLAY: "call.replayed"}
+SETTLE_TRIES = 3
+
+
+class Stopwatch:
+    """Microseconds of each stage of one call."""
+
+    def __init__(self) -> None:
+        self.stages_us: dict[str, int] = {}
+        self.current = ""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.current = name
+        began = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self.stages_us[name] = (time.perf_counter_ns() - began) // 1000
+
+    def record_event(self, type_: str, call: ToolCall, why: Reason | None = None, **data: Any) -> AuditEvent:
+        """The call's event is part of the running transaction."""
+        return record_event(
+            type_,
+            _actor(call),
+            Subject("tool", str(call.tool.id) if call.tool else "", call.tool_name[:64]),
+            ruling=_ruling(call, why),
+            trace_id=call.trace.trace_id,
+            data={"door": call.door.value, "stage": self.current}
+            | ({"args_sha256": call.digest} if call.digest else {})
+            | data,
+        )
+
+    def record_span(self, call: ToolCall, why: Reason) -> None:
+        """The call's span is part of the running transaction."""
+        now = timezone.now()
+        ruling = _ruling(call, why)
+        record_spans(
+            [
+                Span(
+                    id=span_row_id(call.trace.trace_id, call.trace.span_id),
+                    trace_id=call.trace.trace_id,
+                    span_id=call.trace.span_id,
+                    parent_span_id=call.trace.parent_span_id,
+                    door=call.door.value,
+                    tool_name=call.tool_name[:64],
+                    start_time=call.received_at,
+                    end_time=max(now, call.received_at),
+                    decision=ruling.decision,
+                    reason=ruling.reason,
+                    stage=self.current,
+                    policy=ruling.policy,
+                    policy_revision=ruling.policy_revision,
+                    rule=ruling.rule,
+                    agent=call.key.agent_name if call.key else "",
+                    agent_key=call.key.public_id if call.key else "",
+                    stages_us=self.stages_us,
+                )
+            ]
+        )
+
+
+def _actor(call: ToolCall) -> Actor:
+    return Actor("agent", call.key.public_id, call.key.agent_name) if call.key else SYSTEM
+
+
+def _ruling(call: ToolCall, why: Reason | None) -> Ruling:
+    decision = call.decision
+    return Ruling(
+        decision=why.decision if why else "",
+        reason=why.code if why else "",
+        policy=decision.policy if decision else "",
+        policy_revision=decision.revision if decision else None,
+        rule=decision.rule[:120] if decision else "",
+    )
+
+
+def record_stop(stop: Stop, watch: Stopwatch) -> dict[str, Any]:
+    """The stop stands in the record, with what it brings along; the facts that came of that."""
+    assert stop.call  # noqa: S101
+    call, why = stop.call, stop.reason if stop.verdict is not Verdict.REPLAY else reason("idempotent_replay")
+    with transaction.atomic():
+        facts = dict(stop.record()) if stop.record else {}
+        subject = {"pending_action_id": facts["pending_action_id"]} if "pending_action_id" in facts else {}
+        watch.record_event(STOP_EVENTS[stop.verdict], call, why, **subject)
+        watch.record_span(call, why)
+        if call.key:
+            note_use(call.key.id, call.received_at)
+    return facts
+
+
+def settle_read(call: ToolCall, execution: Execution, watch: Stopwatch, event: str) -> Outcome:
+    """What changed nothing is recorded in one transaction; without the record there is no answer."""
+    assert call.key  # noqa: S101
+    why = reason(execution.code)
+    with transaction.atomic():
+        body, facts = bounded(call, execution)
+        watch.record_event(event, call, why)
+        watch.record_span(call, why)
+        note_use(call.key.id, call.received_at)
+    return _outcome(call, execution, body, facts)
+
+
+def settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None, watch: Stopwatch) -> Outcome:
+    """The outcome is recorded before the answer leaves. It is tried again on a fresh connection, and never denies."""
+    for attempt in range(SETTLE_TRIES):
+        try:
+            return _settle(call, execution, claim, watch)
+        except (DatabaseError, InterfaceError):
+            log.exception("outcome not recorded, try %s, trace %s", attempt + 1, call.trace.trace_id)
+            if not connection.in_atomic_block:
+                connection.close()
+    unrecorded = Execution(
+        "outcome_unrecorded", execution.ran, detail=f"Look for the trace {call.trace.trace_id} in the log."
+    )
+    return _outcome(call, unrecorded, {}, {})
+
+
+def _settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None, watch: Stopwatch) -> Outcome:
+    assert call.key and call.tool  # noqa: S101
+    now, why = timezone.now(), reason(execution.code)
+    with transaction.atomic():
+        body, facts = bounded(call, execution)
+        outcome = _outcome(call, execution, body, facts)
+        if claim is not None:
+            _settle_claim(claim, execution, outcome, now)
+        if call.permit is not None:
+            _settle_action(call, execution, outcome, now)
+        watch.record_event("call.settled", call, why, ran=execution.ran.value)
+        watch.record_span(call, why)
+        note_use(call.key.id, call.received_at)
+    return outcome
+
+
+def _settle_claim(claim: idempotency.Claim, execution: Execution, outcome: Outcome, now: Any) -> None:
+    if execution.ran is Ran.NO and execution.code != "tool_error":
+        idempotency.release(claim)
+        return
+    answer = idempotency.store_answer(outcome.body, outcome.detail, outcome.facts, now)
+    idempotency.settle(claim, execution.code, answer, now)
+
+
+def _settle_action(call: ToolCall, execution: Execution, outcome: Outcome, now: Any) -> None:
+    assert call.permit  # noqa: S101
+    status = {Ran.YES: Status.DONE, Ran.NO: Status.FAILED, Ran.UNKNOWN: Status.UNKNOWN}[execution.ran]
+    answer: Payload = idempotency.store_answer(outcome.body, outcome.detail, outcome.facts, now)
+    if not record_result(call.permit, status, execution.code, answer, now):
+        log.error("stale fence: action %s was settled by another run", call.permit.action_id)
+
+
+def _outcome(call: ToolCall, execution: Execution, body: dict[str, Any], facts: dict[str, Any]) -> Outcome:
+    return Outcome(reason(execution.code), body, call.trace, execution.detail, facts, call=call)

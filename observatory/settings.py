@@ -1,0 +1,208 @@
+"""One settings file; everything that differs between installations comes from the environment (observatory/env.py)."""
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from observatory.admin_look import UNFOLD as UNFOLD
+from observatory.content_security import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY
+from observatory.env import BASE_DIR as BASE_DIR
+from observatory.env import Environment, database_url, read_dotenv
+
+read_dotenv()
+env = Environment()
+
+ENVIRONMENT = env("OBSERVATORY_ENVIRONMENT")
+DEMO = env("OBSERVATORY_DEMO")
+DEBUG = env("DEBUG")
+SECRET_KEY = env("SECRET_KEY")
+MASTER_SECRET = env("OBSERVATORY_MASTER_SECRET")
+MASTER_SECRETS_RETIRED = env("OBSERVATORY_MASTER_SECRETS_RETIRED")
+if len(MASTER_SECRET) < 32:
+    raise ImproperlyConfigured("OBSERVATORY_MASTER_SECRET needs at least 32 characters.")
+ALLOWED_HOSTS = env("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "observatory.apps.ObservatoryAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
+    "telemetry.apps.TelemetryConfig",
+    "tools.apps.ToolsConfig",
+    "approvals.apps.ApprovalsConfig",
+    "observatory.apps.ObservatoryConfig",
+    *(["observatory.demo.apps.DemoConfig"] if DEMO else []),
+]
+
+MIDDLEWARE = [
+    "observatory.address_throttle.AddressThrottle",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "observatory.urls"
+WSGI_APPLICATION = "observatory.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+_database = environ.Env.db_url_config(database_url(env))
+_options = _database.pop("OPTIONS", {})
+DATABASES = {
+    "default": _database
+    | {
+        # A socket folder comes as ?host=; Django wants it as HOST.
+        "HOST": _database["HOST"] or _options.pop("host", ""),
+        "PORT": _database["PORT"] or _options.pop("port", ""),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": _options
+        | {
+            "pool": {"min_size": 1, "max_size": env("OBSERVATORY_DB_POOL_MAX"), "timeout": 5},
+            "application_name": "mcp-observatory",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env("REDIS_URL")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": f"observatory:{ENVIRONMENT}",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+}
+RATELIMIT_FAIL_OPEN = False
+ADDRESS_RATE = env("OBSERVATORY_ADDRESS_RATE")
+PROXIES = env("OBSERVATORY_PROXIES")
+
+CELERY_BROKER_URL = env("CELERY_BROKER_URL") or REDIS_URL
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": f"observatory:{ENVIRONMENT}:"}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "create partitions": {"task": "telemetry.create_partitions", "schedule": 3600.0},
+    "drop old partitions": {"task": "telemetry.drop_partitions", "schedule": 3600.0},
+    "drop expired payloads": {"task": "telemetry.drop_payloads", "schedule": 300.0},
+    "sweep idempotency records": {"task": "tools.sweep_idempotency", "schedule": 300.0},
+    "expire pending actions": {"task": "approvals.expire_actions", "schedule": 30.0},
+    "recover lapsed actions": {"task": "approvals.recover_actions", "schedule": 30.0},
+    "run approved actions": {"task": "observatory.run_approved", "schedule": 10.0},
+    "heartbeat": {"task": "telemetry.heartbeat", "schedule": 15.0},
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+HTTPS = env("OBSERVATORY_HTTPS")
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health$", r"^health/ready$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = 8 * 3600
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+# Bodies of the doors are bounded and parsed by the doors themselves; this bounds admin's forms.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+# Served from the source folders on a developer's machine; collected elsewhere.
+STATIC_ROOT = None if DEMO or DEBUG else BASE_DIR / "var" / "static"
+STATICFILES_DIRS = [BASE_DIR / "observatory" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEMO or DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEMO or DEBUG
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["observatory.doors.key_authentication.KeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["observatory.doors.key_authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "observatory.doors.openapi.DoorSchema",
+    "EXCEPTION_HANDLER": "observatory.doors.problem.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+AUDIT_TRAIL = env("OBSERVATORY_AUDIT_TRAIL")
+EGRESS_ALLOWED_NETWORKS = env("OBSERVATORY_EGRESS_ALLOW")
+SPAN_DAYS = env("OBSERVATORY_SPAN_DAYS")
+DEMO_API_KEY = env("API_KEY") if DEMO else ""
+DEMO_ALLOWED_TOOLS = env("ALLOWED_TOOLS") if DEMO else []
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"()": "telemetry.log_lines.OneLine", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False}},
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "MCP Observatory",
+    "DESCRIPTION": "The control plane between AI agents and the tools they call.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": ["observatory.doors.openapi.MayReadSchema"],
+    "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+}

@@ -1,0 +1,29 @@
+"""Every address, on one screen."""
+
+from django.contrib import admin
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from observatory.doors.actions import ActionView, ConfirmView
+from observatory.doors.audit import AuditEventsView
+from observatory.doors.decisions import DecisionsView
+from observatory.doors.health import HealthView, ReadyView
+from observatory.doors.rest import ToolCallView, ToolsView
+from observatory.doors.results import ResultView
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("mcp/tools", ToolsView.as_view(), name="tools"),
+    path("tools/<str:name>", ToolCallView.as_view(), name="tool-call"),
+    path("confirm/<str:action_id>", ConfirmView.as_view(), name="confirm"),
+    path("actions/<str:action_id>", ActionView.as_view(), name="action"),
+    path("decisions", DecisionsView.as_view(), name="decisions"),
+    path("results/<str:handle>", ResultView.as_view(), name="result"),
+    path("audit/events", AuditEventsView.as_view(), name="audit-events"),
+    path("health", HealthView.as_view(), name="health"),
+    path("health/ready", ReadyView.as_view(), name="ready"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+]
+handler404 = "observatory.doors.plain_errors.not_found"
+handler500 = "observatory.doors.plain_errors.server_error"

@@ -1,0 +1,1 @@
+"""What happened: spans, audit events, payloads. Knows nothing of the apps above it."""

@@ -1,0 +1,18 @@
+"""Log lines stay lines: whatever a message holds, it can't start another one."""
+
+import logging
+import re
+
+_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def one_line(text: str) -> str:
+    """The text with every line break and control character as a visible escape."""
+    return _BREAKS.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
+
+
+class OneLine(logging.Formatter):
+    """A record is one line, its traceback included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record))

@@ -1,0 +1,33 @@
+"""What Celery does for telemetry. Each task may run twice at once."""
+
+import datetime as dt
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from telemetry.models import Heartbeat, Payload, Span
+from telemetry.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
+
+BEAT = "beat"
+
+
+@shared_task(name="telemetry.create_partitions")
+def create_partitions() -> int:
+    return ensure_partitions(Span, timezone.now().date(), DAYS_AHEAD + 1)
+
+
+@shared_task(name="telemetry.drop_partitions")
+def drop_old_partitions() -> int:
+    return drop_partitions(Span, timezone.now().date() - dt.timedelta(days=settings.SPAN_DAYS))
+
+
+@shared_task(name="telemetry.drop_payloads")
+def drop_payloads() -> int:
+    return Payload.objects.expired(timezone.now()).delete()[0]
+
+
+@shared_task(name="telemetry.heartbeat")
+def heartbeat() -> None:
+    """Beat scheduled this and a worker ran it: both live."""
+    Heartbeat.objects.update_or_create(name=BEAT, defaults={"at": timezone.now()})

@@ -1,0 +1,110 @@
+"""Agents and their keys."""
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from telemetry.recorder import Actor, Subject, record_event
+from tools.actions.operator import changes
+from tools.credentials import NewCredential, digest_of, new_credential
+from tools.models import Agent, AgentKey
+
+LONGEST_GRACE = dt.timedelta(days=30)
+KEY_FIELDS = ("policy", "scopes", "rate", "expires_at")
+
+
+def _subject(key: AgentKey) -> Subject:
+    return Subject("agent_key", str(key.pk), f"{key.agent.name} {key.public_id}")
+
+
+def _terms(key: AgentKey) -> dict[str, Any]:
+    return {
+        "policy": key.policy.name if key.policy else None,
+        "scopes": sorted(key.scopes),
+        "rate": key.rate,
+        "expires_at": key.expires_at,
+        "owner": key.owner.get_username(),
+    }
+
+
+def save_agent(agent: Agent, actor: Actor) -> Agent:
+    """The agent is stored and the change is on record. A name, once given, stays: records name it."""
+    with transaction.atomic():
+        agent.full_clean()
+        before = Agent.objects.select_for_update().filter(pk=agent.pk).first() if agent.pk else None
+        if before is not None and before.name != agent.name:
+            raise ValidationError({"name": "An agent keeps its name; make another agent instead."})
+        agent.save()
+        facts = {"description": agent.description, "owner": agent.owner.get_username()}
+        subject = Subject("agent", str(agent.pk), agent.name)
+        if before is None:
+            record_event("agent.created", actor, subject, data=facts)
+        else:
+            old = {"description": before.description, "owner": before.owner.get_username()}
+            record_event("agent.changed", actor, subject, data=changes(old, facts))
+    return agent
+
+
+def issue_key(key: AgentKey, actor: Actor, *, fixed: str = "") -> NewCredential:
+    """The key exists and works; its secret is in the answer and nowhere else.
+
+    `fixed` is the demonstration's own secret, refused elsewhere.
+    """
+    if fixed and not settings.DEMO:
+        raise ValidationError("A fixed key exists in the demonstration only.")
+    credential = NewCredential(fixed, "devkey00", digest_of(fixed)) if fixed else new_credential()
+    with transaction.atomic():
+        key.public_id, key.digest = credential.public_id, credential.digest
+        key.full_clean()
+        key.save(force_insert=True)
+        record_event("key.created", actor, _subject(key), data=_terms(key))
+    return credential
+
+
+def change_key(key: AgentKey, actor: Actor) -> AgentKey:
+    """The key's policy, scopes, rate or expiry are as given, from the next call on."""
+    with transaction.atomic():
+        before = (
+            AgentKey.objects.select_for_update(of=("self",)).select_related("policy", "owner", "agent").get(pk=key.pk)
+        )
+        key.full_clean()
+        key.save(update_fields=list(KEY_FIELDS))
+        record_event("key.changed", actor, _subject(key), data=changes(_terms(before), _terms(key)))
+    return key
+
+
+def rotate_key(key: AgentKey, actor: Actor, grace: dt.timedelta, now: dt.datetime) -> tuple[AgentKey, NewCredential]:
+    """A new key with the same terms works; the old one works until its grace ends, and not a moment longer."""
+    if not dt.timedelta(0) <= grace <= LONGEST_GRACE:
+        raise ValidationError("The grace is between nothing and 30 days.")
+    with transaction.atomic():
+        old = AgentKey.objects.select_for_update(of=("self",)).select_related("agent", "owner", "policy").get(pk=key.pk)
+        if old.state(now) != "active":
+            raise ValidationError(f"Only an active key is rotated; this one is {old.state(now)}.")
+        new = AgentKey(agent=old.agent, owner=old.owner, policy=old.policy, scopes=old.scopes, rate=old.rate)
+        new.expires_at = old.expires_at
+        credential = issue_key(new, actor)
+        # A key that was made this very moment still expires after it was made.
+        ends = max(now + grace, old.created_at + dt.timedelta(microseconds=1))
+        old.replaced_by = new
+        old.expires_at = min(ends, old.expires_at) if old.expires_at else ends
+        old.save(update_fields=["replaced_by", "expires_at"])
+        record_event(
+            "key.rotated",
+            actor,
+            _subject(old),
+            data={"replaced_by": new.public_id, "grace_ends": old.expires_at.isoformat()},
+        )
+    return new, credential
+
+
+def revoke_key(key: AgentKey, actor: Actor, now: dt.datetime, *, reason: str = "") -> bool:
+    """The key works no more, from the next call on; False where it was revoked already."""
+    with transaction.atomic():
+        if not AgentKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
+            return False
+        record_event("key.revoked", actor, _subject(key), data={"reason": reason})
+    return True

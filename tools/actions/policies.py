@@ -1,0 +1,193 @@
+"""Policies: drafts, publishing, rolling back."""
+
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from telemetry.canonical import canonical_bytes, digest
+from telemetry.recorder import Actor, Subject, record_event
+from tools.models import Policy, PolicyExample, PolicyRevision, Rule, RuleCondition, Tool
+from tools.policy.compiler import PolicyProblem, Program, compile_policy
+from tools.policy.conditions import Condition, Operator
+from tools.policy.document import PolicyDocument, RuleDocument
+from tools.policy.effects import Effect
+from tools.policy.examples import Example, ExampleFailure, run_examples
+from tools.policy.facts import AgentFacts, Facts, SessionFacts, ToolFacts
+
+
+class PublishRefused(Exception):
+    """The draft stays a draft. `problems` are sentences for the operator, each naming its rule or example."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def _subject(policy: Policy) -> Subject:
+    return Subject("policy", str(policy.pk), policy.name)
+
+
+def draft_of(policy: Policy) -> PolicyDocument:
+    """The draft as it would be published."""
+    rules = policy.rules.prefetch_related("conditions", "groups").order_by("position", "pk")
+    return PolicyDocument(
+        rules=tuple(_rule_document(rule) for rule in rules),
+        self_confirm=policy.self_confirm,
+        no_network=policy.no_network,
+        dry_run=policy.dry_run,
+    )
+
+
+def _rule_document(rule: Rule) -> RuleDocument:
+    return RuleDocument(
+        id=str(rule.pk),
+        name=rule.name,
+        tools=tuple(rule.selectors()),
+        conditions=tuple(Condition(c.field, Operator(c.operator), c.value) for c in rule.conditions.all()),
+        expression=rule.expression.strip(),
+        effect=Effect(rule.effect),
+        parameters=_parameters(rule),
+    )
+
+
+def _parameters(rule: Rule) -> dict[str, Any]:
+    if rule.effect == Effect.RATE:
+        return {"rate": rule.rate}
+    if rule.effect == Effect.REDACT:
+        return {"paths": [line.strip() for line in rule.redact_paths.splitlines() if line.strip()]}
+    if rule.effect == Effect.REQUIRE_APPROVAL:
+        groups = sorted(group.name for group in rule.groups.all())
+        return {"quorum": rule.quorum, "groups": groups, "expires_in_s": rule.expires_in_s}
+    return {}
+
+
+def draft_problems(policy: Policy) -> list[str]:
+    """Why the draft can't be published, a sentence each; empty where it can."""
+    try:
+        program = compile_policy(draft_of(policy))
+    except PolicyProblem as problem:
+        return [str(one) for one in problem.problems]
+    return [_failure_sentence(failure) for failure in example_failures(policy, program)]
+
+
+def _failure_sentence(failure: ExampleFailure) -> str:
+    said = f"the draft says {failure.said}" if failure.said else "it can't be asked"
+    return f"example “{failure.example.name}”: expected {failure.example.expected}, but {said}. {failure.detail}"
+
+
+def example_failures(policy: Policy, program: Program) -> list[ExampleFailure]:
+    """The policy's own examples that the program answers otherwise."""
+    tools = {tool.name: tool for tool in Tool.objects.filter(enabled=True)}
+    examples = [
+        Example(row.name, row.tool, row.arguments, row.expected, row.agent)
+        for row in PolicyExample.objects.filter(policy=policy)
+    ]
+    return run_examples(program, examples, frozenset(tools), lambda example: _facts(example, tools[example.tool]))
+
+
+def _facts(example: Example, tool: Tool) -> Facts:
+    return Facts(
+        args=example.arguments,
+        tool=ToolFacts(
+            name=tool.name,
+            risk=tool.risk,
+            read_only=tool.read_only,
+            idempotent=tool.idempotent,
+            irreversible=tool.irreversible,
+            network=tool.network,
+            version=tool.current_version.number if tool.current_version else 0,
+        ),
+        agent=AgentFacts(name=example.agent, key="", owner="", scopes=()),
+        session=SessionFacts(),
+        now=timezone.now(),
+    )
+
+
+def record_draft(policy: Policy, actor: Actor, *, created: bool = False) -> None:
+    """That the draft changed is on record, with the digest of what it is now. Belongs in the change's transaction."""
+    document = draft_of(policy).to_json()
+    data = {"sha256": digest(canonical_bytes(document)), "rules": len(document["rules"])}
+    record_event("policy.created" if created else "policy.drafted", actor, _subject(policy), data=data)
+
+
+def publish(policy: Policy, actor: Actor, *, note: str = "") -> PolicyRevision:
+    """The draft is in force as a new immutable revision; every call that starts from now on meets it.
+
+    Raises PublishRefused where it does not compile or fails the policy's own examples; then nothing changed.
+    Locks: the policy's row, which a commit that rests on the older revision holds FOR SHARE.
+    """
+    problems = draft_problems(policy)
+    if problems:
+        with transaction.atomic():
+            record_event("policy.publish_refused", actor, _subject(policy), data={"problems": problems[:20]})
+        raise PublishRefused(problems)
+    with transaction.atomic():
+        locked = Policy.objects.select_for_update().get(pk=policy.pk)
+        return _new_revision(locked, draft_of(locked).to_json(), actor, note, "policy.published")
+
+
+def roll_back(policy: Policy, revision: PolicyRevision, actor: Actor) -> PolicyRevision:
+    """The policy is again what it was at `revision`, as a new revision; the draft is that too."""
+    if revision.policy_id != policy.pk:
+        raise PublishRefused(["This revision is of another policy."])
+    document = PolicyDocument.from_json(revision.document)
+    compile_policy(document)
+    gone = {name for rule in document.rules for name in rule.parameters.get("groups", [])}
+    gone -= set(Group.objects.filter(name__in=gone).values_list("name", flat=True))
+    if gone:
+        # Without its group an approval could be given by anybody: that would be looser than the revision was.
+        raise PublishRefused([f"The revision names groups that are gone: {', '.join(sorted(gone))}."])
+    with transaction.atomic():
+        locked = Policy.objects.select_for_update().get(pk=policy.pk)
+        _restore_draft(locked, document)
+        note = f"rolled back to r{revision.number}"
+        return _new_revision(locked, draft_of(locked).to_json(), actor, note, "policy.rolled_back")
+
+
+def _new_revision(policy: Policy, document: dict[str, Any], actor: Actor, note: str, event: str) -> PolicyRevision:
+    number = (policy.revisions.aggregate(last=Max("number"))["last"] or 0) + 1
+    revision = PolicyRevision(
+        policy=policy,
+        number=number,
+        document=document,
+        digest=digest(canonical_bytes(document)),
+        note=note[:300],
+        published_by=actor.name,
+    )
+    revision.save(force_insert=True)
+    Policy.objects.filter(pk=policy.pk).update(current_revision=revision)
+    policy.current_revision = revision
+    record_event(
+        event, actor, _subject(policy), data={"revision": number, "sha256": revision.digest, "note": note[:300]}
+    )
+    return revision
+
+
+def _restore_draft(policy: Policy, document: PolicyDocument) -> None:
+    policy.rules.all().delete()
+    policy.self_confirm, policy.no_network, policy.dry_run = (
+        document.self_confirm,
+        document.no_network,
+        document.dry_run,
+    )
+    policy.save(update_fields=["self_confirm", "no_network", "dry_run"])
+    for position, rule in enumerate(document.rules, start=1):
+        row = Rule.objects.create(
+            policy=policy,
+            position=position * 10,
+            name=rule.name,
+            tools="\n".join(rule.tools),
+            effect=rule.effect.value,
+            expression=rule.expression,
+            rate=rule.parameters.get("rate", ""),
+            redact_paths="\n".join(rule.parameters.get("paths", [])),
+            quorum=rule.parameters.get("quorum", 1),
+            expires_in_s=rule.parameters.get("expires_in_s", 3600),
+        )
+        row.groups.set(Group.objects.filter(name__in=rule.parameters.get("groups", [])))
+        RuleCondition.objects.bulk_create(
+            RuleCondition(rule=row, field=c.field, operator=c.operator.value, value=c.value) for c in rule.conditions
+        )

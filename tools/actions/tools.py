@@ -1,0 +1,139 @@
+"""Tools: what code declares, and what operators set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Max
+
+from telemetry import egress
+from telemetry.encryption import seal
+from telemetry.recorder import SYSTEM, Actor, Subject, record_event
+from tools.actions.operator import changes
+from tools.executors.http import SECRET_PURPOSE
+from tools.models import HttpEndpoint, Tool, ToolVersion
+from tools.models.tool import RESERVED_ENDINGS
+from tools.registry import Declaration, registered
+from tools.schema_validator import SchemaProblem, SchemaValidator
+
+OPERATOR_FIELDS = ["enabled", "risk", "read_only", "idempotent", "irreversible", "network", "requires_approval", "requires_two_phase", "accepts_confirm", "supports_idempotency_key", "requires_idempotency_key", "rate", "timeout_s", "result_limit_bytes"]
+
+
+def _subject(tool: Tool) -> Subject:
+    return Subject("tool", str(tool.pk), tool.name)
+
+
+def _settings(tool: Tool) -> dict[str, Any]:
+    return {name: getattr(tool, name) for name in OPERATOR_FIELDS}
+
+
+def schema_problem(schema: Any) -> str | None:
+    """What is wrong with an input or output schema, or None. Never fetches."""
+    if not isinstance(schema, dict):
+        return "A schema is a JSON object."
+    if schema.get("type") != "object":
+        return 'The root must be {"type": "object", ...}.'
+    try:
+        SchemaValidator(schema)
+    except SchemaProblem as problem:
+        return str(problem)
+    return None
+
+
+def check_name(name: str) -> None:
+    if name.endswith(RESERVED_ENDINGS):
+        raise ValidationError(
+            {"name": f"The endings {' and '.join(RESERVED_ENDINGS)} are reserved for two-phase tools."}
+        )
+
+
+def save_tool(tool: Tool, actor: Actor) -> Tool:
+    """The operators' settings of a tool are as given, from the next call on."""
+    check_name(tool.name)
+    with transaction.atomic():
+        tool.full_clean()
+        before = Tool.objects.select_for_update().filter(pk=tool.pk).first() if tool.pk else None
+        if before is not None and before.name != tool.name:
+            raise ValidationError({"name": "A tool keeps its name; agents and records know it by that."})
+        tool.save()
+        if before is None:
+            record_event("tool.registered", actor, _subject(tool), data=_settings(tool) | {"executor": tool.executor})
+        else:
+            record_event("tool.changed", actor, _subject(tool), data=changes(_settings(before), _settings(tool)))
+    return tool
+
+
+def declare(tool: Tool, declaration: Declaration, actor: Actor) -> ToolVersion | None:
+    """The tool's current version is the declaration; None where it was already."""
+    for schema in (declaration.input_schema, declaration.output_schema):
+        if schema is not None and (problem := schema_problem(schema)):
+            raise ValidationError(problem)
+    with transaction.atomic():
+        locked = Tool.objects.select_for_update(of=("self",)).select_related("current_version").get(pk=tool.pk)
+        current, digest = locked.current_version, declaration.digest
+        if current is not None and current.digest == digest:
+            return None
+        number = (locked.versions.aggregate(last=Max("number"))["last"] or 0) + 1
+        version = ToolVersion(
+            tool=locked,
+            number=number,
+            title=declaration.title,
+            description=declaration.description,
+            input_schema=declaration.input_schema,
+            output_schema=declaration.output_schema,
+            annotations=declaration.annotations,
+            digest=digest,
+        )
+        version.save(force_insert=True)
+        Tool.objects.filter(pk=tool.pk).update(current_version=version)
+        record_event(
+            "tool.version",
+            actor,
+            _subject(tool),
+            data={"version": number, "sha256": digest, "before": current.digest if current else ""},
+        )
+        tool.current_version = version
+    return version
+
+
+def sync_python_tools(actor: Actor = SYSTEM) -> Mapping[str, str]:
+    """Every `@tool` of the installed apps is a row with its current version; what became of each, by name.
+
+    A new tool is visible to nobody until a policy allows it. Settings that operators changed stay as they are.
+    A tool whose code is gone is switched off.
+    """
+    found = registered()
+    report: dict[str, str] = {}
+    for name, python_tool in sorted(found.items()):
+        tool = Tool.objects.filter(name=name).first()
+        if tool is None:
+            tool = save_tool(Tool(name=name, executor=Tool.Executor.PYTHON, **python_tool.declaration.settings), actor)
+            report[name] = "new"
+        version = declare(tool, python_tool.declaration, actor)
+        if version is not None and report.get(name) != "new":
+            report[name] = f"version {version.number}"
+    for tool in Tool.objects.filter(executor=Tool.Executor.PYTHON, enabled=True).exclude(name__in=found):
+        with transaction.atomic():
+            Tool.objects.filter(pk=tool.pk).update(enabled=False)
+            record_event("tool.withdrawn", actor, _subject(tool))
+        report[tool.name] = "withdrawn"
+    return report
+
+
+def save_endpoint(endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = None) -> HttpEndpoint:
+    """Calls of the tool go to this endpoint; a secret given is stored encrypted and never shown again."""
+    if problem := egress.check_url(endpoint.url):
+        raise ValidationError({"url": problem})
+    with transaction.atomic():
+        if secret:
+            endpoint.sealed_secret = seal(secret.encode(), purpose=SECRET_PURPOSE, context=endpoint.tool.name)
+        endpoint.full_clean(exclude=["tool"])
+        endpoint.save()
+        record_event(
+            "tool.changed",
+            actor,
+            _subject(endpoint.tool),
+            data={"endpoint": str(endpoint), "header": endpoint.secret_header, "credential_changed": bool(secret)},
+        )
+    return endpoint

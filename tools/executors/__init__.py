@@ -1,0 +1,8 @@
+"""How a tool is run, by its kind. Each answers an Execution and raises nothing."""
+
+from collections.abc import Callable, Mapping
+
+from tools.contract import Execution, ToolCall
+from tools.executors import http, python
+
+EXECUTORS: Mapping[str, Callable[[ToolCall], Execution]] = {"python": python.execute, "http": http.execute}

@@ -1,0 +1,96 @@
+"""Calls a JSON endpoint that an operator described. Goes out by telemetry/egress only."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from telemetry import egress
+from telemetry.canonical import NotCanonical, canonical_bytes, parse
+from telemetry.connections import release_connection
+from telemetry.encryption import open_sealed
+from tools.contract import Execution, Ran, ToolCall
+from tools.snapshot import EndpointView
+
+SECRET_PURPOSE = "endpoint.secret"  # noqa: S105 (a key's purpose, not a key)
+_EGRESS_CODES = {
+    "refused_address": "egress_refused",
+    "bad_url": "egress_refused",
+    "redirect_refused": "egress_refused",
+    "unreachable": "tool_unreachable",
+    "timeout": "tool_timeout",
+    "too_large": "tool_output_invalid",
+    "bad_response": "tool_failed",
+}
+
+
+def execute(call: ToolCall) -> Execution:
+    assert call.tool  # noqa: S101 (resolve found it)
+    endpoint = call.tool.endpoint
+    if endpoint is None:
+        return Execution("tool_unreachable", Ran.NO, detail="The tool has no endpoint.")
+    url, body = _request(endpoint, call.arguments)
+    release_connection()
+    try:
+        response = egress.request(
+            endpoint.method,
+            url,
+            headers=_headers(call, endpoint),
+            body=body,
+            timeout_s=float(call.tool.timeout_s),
+            max_bytes=max(call.tool.result_limit_bytes, 262_144),
+        )
+    except egress.EgressError as error:
+        return _failed(error, read_only=call.tool.read_only)
+    return _answer(response)
+
+
+def _request(endpoint: EndpointView, arguments: Mapping[str, Any]) -> tuple[str, bytes | None]:
+    url, rest = endpoint.url, dict(arguments)
+    for name in list(rest):
+        if "{" + name + "}" in url:
+            url = url.replace("{" + name + "}", quote(_text(rest.pop(name)), safe=""))
+    if endpoint.method in ("GET", "DELETE"):
+        query = urlencode({name: _text(value) for name, value in sorted(rest.items())})
+        return (f"{url}{'&' if '?' in url else '?'}{query}" if query else url), None
+    return url, canonical_bytes(rest)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _headers(call: ToolCall, endpoint: EndpointView) -> dict[str, str]:
+    headers = {"Accept": "application/json", "traceparent": call.trace.traceparent}
+    if endpoint.method not in ("GET", "DELETE"):
+        headers["Content-Type"] = "application/json"
+    if call.tool and not call.tool.read_only:
+        # One intention, one name downstream too: a retry of ours is seen as one where the endpoint deduplicates.
+        headers["Idempotency-Key"] = call.permit.action_id if call.permit else call.trace.span_id
+    if endpoint.secret_header and endpoint.sealed_secret:
+        secret = open_sealed(endpoint.sealed_secret, purpose=SECRET_PURPOSE, context=call.tool_name)
+        headers[endpoint.secret_header] = secret.decode()
+    return headers
+
+
+def _failed(error: egress.EgressError, *, read_only: bool) -> Execution:
+    code = _EGRESS_CODES[error.kind]
+    if not error.written or code == "egress_refused":
+        return Execution(code if code != "tool_timeout" else "tool_unreachable", Ran.NO, detail=error.detail)
+    if code == "tool_unreachable":
+        code = "tool_failed"
+    return Execution(code, Ran.NO if read_only else Ran.UNKNOWN, detail=error.detail)
+
+
+def _answer(response: egress.Response) -> Execution:
+    if 400 <= response.status < 500:
+        return Execution("tool_error", Ran.NO, detail=f"The endpoint refused with status {response.status}.")
+    if response.status >= 500:
+        return Execution("tool_failed", Ran.UNKNOWN, detail=f"The endpoint answered status {response.status}.")
+    if not response.body:
+        return Execution("allowed", Ran.YES, output={})
+    try:
+        output = parse(response.body, max_bytes=len(response.body))
+    except NotCanonical as problem:
+        return Execution("tool_output_invalid", Ran.YES, detail=f"The endpoint's answer: {problem.detail}")
+    return Execution("allowed", Ran.YES, output=output if isinstance(output, dict) else {"result": output})

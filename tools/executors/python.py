@@ -1,0 +1,33 @@
+"""Runs a registered Python function in this process."""
+
+import logging
+
+from pydantic import ValidationError
+
+from tools import registry
+from tools.contract import Execution, Ran, ToolCall
+
+log = logging.getLogger(__name__)
+
+
+def execute(call: ToolCall) -> Execution:
+    tool = registry.find(call.tool_name)
+    if tool is None:
+        return Execution("tool_unreachable", Ran.NO, detail="The tool's code is not installed in this process.")
+    assert call.key  # noqa: S101 (authenticate found it)
+    call_id = call.permit.action_id if call.permit else call.trace.span_id
+    context = registry.ToolContext(call_id, call.key.agent_name, call.received_at)
+    try:
+        run = tool.bind(call.arguments, context)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return Execution("tool_error", Ran.NO, detail=f"{place}: {first['msg']}")
+    try:
+        return Execution("allowed", Ran.YES, output=run())
+    except registry.ToolError as error:
+        return Execution("tool_error", Ran.NO, detail=str(error)[:500])
+    except Exception:
+        # Its text may hold anything, so it goes to the log of the installation and not to the agent.
+        log.exception("tool %s failed, trace %s", call.tool_name, call.trace.trace_id)
+        return Execution("tool_failed", Ran.UNKNOWN, detail="The tool failed; the installation's log has the cause.")

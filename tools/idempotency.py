@@ -1,0 +1,172 @@
+"""The agent's name for one intention: looked up, claimed with what runs, settled with the outcome.
+
+A claim is written in the transaction that makes the run (or the held action) durable. So a call that is stopped
+has claimed nothing, and there is nothing to release. Source: draft-ietf-httpapi-idempotency-key-header-07.
+"""
+
+import datetime as dt
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from telemetry.canonical import canonical_bytes
+from telemetry.encryption import CannotOpen
+from telemetry.models import Payload
+from telemetry.recorder import open_payload, store_payload
+from tools.contract import Stop, ToolCall, Verdict, deny
+from tools.models import IdempotencyRecord
+
+KEPT_FOR = dt.timedelta(hours=24)
+LEASE_BEYOND_TIMEOUT = dt.timedelta(seconds=30)
+_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+Status = IdempotencyRecord.Status
+
+
+class ClaimLostError(Exception):
+    """Another call claimed the same key first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    record_id: int
+    fence: int
+
+
+def key_problem(key: str) -> str | None:
+    """What is wrong with a key as sent, or None."""
+    if not _KEY.match(key):
+        return "Idempotency-Key is 1 to 255 visible ASCII characters."
+    return None
+
+
+def applies(call: ToolCall) -> bool:
+    """Keys name intentions to change something; reading twice is reading."""
+    return bool(call.idempotency_key) and call.tool is not None and not call.tool.read_only and call.permit is None
+
+
+def look_up(call: ToolCall, now: dt.datetime) -> Stop | None:
+    """What an earlier call with this key means for this one; None where there was none."""
+    assert call.key and call.tool  # noqa: S101 (the stages before found them)
+    record = (
+        IdempotencyRecord.objects.select_related("result")
+        .filter(agent_id=call.key.agent_id, tool_name=call.tool.name, key=call.idempotency_key, expires_at__gt=now)
+        .first()
+    )
+    return None if record is None else _meaning(record, call, now)
+
+
+def _meaning(record: IdempotencyRecord, call: ToolCall, now: dt.datetime) -> Stop:
+    if record.args_digest != call.digest:
+        return deny("idempotency_key_reused", "This idempotency key was used with other arguments.", call)
+    if record.status == Status.UNKNOWN:
+        return deny("outcome_unknown", call=call)
+    if record.status == Status.RUNNING:
+        if record.lease_until <= now:
+            return deny("outcome_unknown", call=call)
+        seconds = max(1, min(5, int((record.lease_until - now).total_seconds())))
+        return deny("idempotency_in_flight", "A call with this key is running.", call, retry_after_s=seconds)
+    stored = stored_answer(record.result)
+    if stored is None:
+        return deny("outcome_unknown", "The stored answer can't be read any more.", call)
+    return Stop(
+        Verdict.REPLAY, record.reason, stored["detail"], {"body": stored["body"], "facts": stored["facts"]}, call
+    )
+
+
+def stored_answer(payload: Payload | None) -> dict[str, Any] | None:
+    if payload is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(open_payload(payload))
+    except CannotOpen:
+        return None
+    return found
+
+
+def store_answer(body: Any, detail: str, facts: Any, now: dt.datetime) -> Payload:
+    plaintext = canonical_bytes({"body": body, "detail": detail, "facts": facts})
+    return store_payload(Payload.Purpose.RESULT, plaintext, now + KEPT_FOR, now)
+
+
+def claim(call: ToolCall, now: dt.datetime, *, held_by: str | None = None) -> Claim | None:
+    """The key is this call's, within the running transaction. Raises ClaimLostError where another was first.
+
+    Locks: waits for a concurrent claim of the same key to commit or roll back.
+    """
+    if not applies(call):
+        return None
+    assert call.key and call.tool  # noqa: S101
+    status = Status.HELD if held_by else Status.RUNNING
+    lease = now + dt.timedelta(seconds=call.tool.timeout_s) + LEASE_BEYOND_TIMEOUT
+    with connection.cursor() as cursor:
+        # A record past its time is taken over in the same statement: nobody else can slip in between.
+        cursor.execute(
+            "INSERT INTO tools_idempotencyrecord AS r (agent_id, tool_name, key, args_digest, status, fence, lease_until,"
+            " reason, action_id, trace_id, created_at, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s, 1, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (agent_id, tool_name, key) DO UPDATE SET args_digest = EXCLUDED.args_digest,"
+            " status = EXCLUDED.status, fence = r.fence + 1, lease_until = EXCLUDED.lease_until, reason = EXCLUDED.reason,"
+            " result_id = NULL, action_id = EXCLUDED.action_id, trace_id = EXCLUDED.trace_id,"
+            " created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at"
+            " WHERE r.expires_at <= EXCLUDED.created_at RETURNING id, fence",
+            [
+                call.key.agent_id,
+                call.tool.name,
+                call.idempotency_key,
+                call.digest,
+                status,
+                lease,
+                "approval_required" if held_by else "",
+                held_by,
+                call.trace.trace_id,
+                now,
+                now + KEPT_FOR,
+            ],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise ClaimLostError(call.idempotency_key)
+    return Claim(row[0], row[1])
+
+
+def settle(claim: Claim, code: str, payload: Payload, now: dt.datetime) -> bool:
+    """The claim holds the outcome; False where the fence is stale."""
+    return bool(
+        IdempotencyRecord.objects.filter(pk=claim.record_id, fence=claim.fence, status=Status.RUNNING).update(
+            status=Status.DONE, reason=code, result=payload, expires_at=now + KEPT_FOR
+        )
+    )
+
+
+def mark_unknown(claim: Claim) -> bool:
+    """The run was cut off or may have happened; it does not run again."""
+    return bool(
+        IdempotencyRecord.objects.filter(pk=claim.record_id, fence=claim.fence, status=Status.RUNNING).update(
+            status=Status.UNKNOWN
+        )
+    )
+
+
+def release(claim: Claim) -> bool:
+    """Nothing ran: the key is free again."""
+    return bool(
+        IdempotencyRecord.objects.filter(pk=claim.record_id, fence=claim.fence, status=Status.RUNNING).delete()[0]
+    )
+
+
+def follow_action(record_id: int | None, code: str, payload: Payload, now: dt.datetime) -> None:
+    """A held call's record has the answer that its action came to."""
+    if record_id is not None:
+        IdempotencyRecord.objects.filter(pk=record_id, status=Status.HELD).update(
+            status=Status.DONE, reason=code, result=payload, expires_at=now + KEPT_FOR
+        )
+
+
+def sweep(now: dt.datetime) -> tuple[int, int]:
+    """Lapsed runs are marked unknown, old records are gone; how many of each. Safe to run twice at once."""
+    lapsed = IdempotencyRecord.objects.filter(status=Status.RUNNING, lease_until__lte=now).update(status=Status.UNKNOWN)
+    gone, _ = IdempotencyRecord.objects.swept(now).delete()
+    return lapsed, gone

@@ -1,0 +1,22 @@
+from tools.models.agent import Agent, AgentKey
+from tools.models.idempotency import IdempotencyRecord
+from tools.models.kill_switch import KillSwitch
+from tools.models.policy import Policy, PolicyExample, PolicyRevision, Rule, RuleCondition
+from tools.models.snapshot_version import SnapshotVersion
+from tools.models.tool import HttpEndpoint, Tool, ToolVersion
+
+__all__ = (
+    "Agent",
+    "AgentKey",
+    "HttpEndpoint",
+    "IdempotencyRecord",
+    "KillSwitch",
+    "Policy",
+    "PolicyExample",
+    "PolicyRevision",
+    "Rule",
+    "RuleCondition",
+    "SnapshotVersion",
+    "Tool",
+    "ToolVersion",
+)

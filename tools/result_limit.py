@@ -1,0 +1,31 @@
+"""A result over the tool's limit is cut, and says so; the rest is kept for the one who asked."""
+
+import datetime as dt
+from typing import Any
+
+from telemetry.canonical import NotCanonical, canonical_bytes
+from telemetry.models import Payload
+from telemetry.recorder import store_payload
+from tools.contract import Execution, ToolCall
+
+KEPT_FOR = dt.timedelta(hours=24)
+
+
+def bounded(call: ToolCall, execution: Execution) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The body for the agent, within the tool's limit, and facts for the door. Stores an overflow in the transaction."""
+    assert call.tool and call.key  # noqa: S101 (the stages found them)
+    output = execution.output if isinstance(execution.output, dict) else {}
+    if "idempotent_replay" in (call.tool.output_schema or {}).get("properties", {}) and execution.code == "allowed":
+        output = {**output, "idempotent_replay": False}
+    try:
+        data = canonical_bytes(output)
+    except NotCanonical:
+        # The tool's own values (a huge integer, a NaN) can't travel as JSON numbers.
+        return {"error": "the tool's output can't be represented as JSON"}, {}
+    limit = call.tool.result_limit_bytes
+    if len(data) <= limit:
+        return output, {}
+    now = call.received_at
+    kept = store_payload(Payload.Purpose.OVERFLOW, data, now + KEPT_FOR, now, holder=call.key.agent_name)
+    start = data[:limit].decode("utf-8", "ignore")
+    return {"truncated": True, "handle": str(kept.id), "size_bytes": len(data), "start": start}, {}

@@ -1,0 +1,1 @@
+"""One stage a file. Their order is observatory/pipeline.py's."""

@@ -1,0 +1,23 @@
+from tools import idempotency
+from tools.contract import Pass, Stage, Stop, ToolCall, deny
+
+
+class Idempotency(Stage):
+    """This intention was not carried out before. The claim itself is written with what runs."""
+
+    name = "idempotency"
+
+    def check(self, call: ToolCall) -> Pass | Stop:
+        assert call.tool  # noqa: S101
+        if call.permit is not None:
+            return Pass(call, "owns the record of its call")
+        if not call.idempotency_key:
+            if call.tool.requires_idempotency_key:
+                return deny("idempotency_key_missing", "Send an Idempotency-Key header.", call)
+            return Pass(call, "no key")
+        problem = idempotency.key_problem(call.idempotency_key)
+        if problem:
+            return deny("invalid_parameter", problem, call)
+        if not idempotency.applies(call):
+            return Pass(call, "reads only")
+        return idempotency.look_up(call, call.received_at) or Pass(call, "first use")

@@ -1,0 +1,73 @@
+from collections.abc import Callable
+
+from tools.contract import Pass, Stage, Stop, ToolCall, deny
+from tools.policy.effects import Effect
+from tools.policy.evaluator import Decision, evaluate
+from tools.policy.facts import AgentFacts, Facts, SessionFacts, ToolFacts
+from tools.rates import RateStoreUnavailableError, Usage, consume, peek
+from tools.stages.rate_limit import limited
+
+
+def facts_of(call: ToolCall) -> Facts:
+    """What rules see of a call."""
+    assert call.key and call.tool  # noqa: S101
+    key, tool = call.key, call.tool
+    return Facts(
+        args=dict(call.arguments),
+        tool=ToolFacts(
+            name=tool.name,
+            risk=tool.risk,
+            read_only=tool.read_only,
+            idempotent=tool.idempotent,
+            irreversible=tool.irreversible,
+            network=tool.network,
+            version=tool.version,
+        ),
+        agent=AgentFacts(
+            name=key.agent_name, key=key.public_id, owner=key.owner_name, scopes=tuple(sorted(key.scopes))
+        ),
+        session=SessionFacts(),
+        now=call.received_at,
+    )
+
+
+class PolicyGuard(Stage):
+    """The key's policy lets this call go on; what the decision asks for travels with the call."""
+
+    name = "policy"
+
+    def check(self, call: ToolCall) -> Pass | Stop:
+        return self._ask(call, consume)
+
+    def explain(self, call: ToolCall) -> Pass | Stop:
+        return self._ask(call, peek)
+
+    def _ask(self, call: ToolCall, ask: Callable[[str, str], Usage]) -> Pass | Stop:
+        assert call.key and call.tool and call.snapshot  # noqa: S101
+        policy = call.snapshot.policy_of(call.key)
+        if policy is None or policy.program is None or policy.revision is None:
+            return deny("denied_policy", (policy and policy.broken) or "No policy is in force for this key.", call)
+        if call.permit is not None and call.permit.policy_revision_id != policy.revision.id:
+            return deny("policy_changed", "The policy was published again since the call was made.", call)
+        if call.permit is not None and call.permit.tool_version_id != call.tool.version_id:
+            return deny("tool_changed", "The tool has another version since the call was made.", call)
+        decision = evaluate(policy.program, facts_of(call), policy.revision)
+        found = call.with_(decision=decision)
+        if decision.effect == Effect.DENY:
+            return deny(decision.code, decision.detail, found)
+        if call.permit is None:
+            stop = self._spend(decision, found, ask)
+            if stop is not None:
+                return stop
+        return Pass(found, f"{decision.effect.label}: {decision.rule} (r{decision.revision})")
+
+    def _spend(self, decision: Decision, call: ToolCall, ask: Callable[[str, str], Usage]) -> Stop | None:
+        assert call.key  # noqa: S101
+        for rule_id, rate in decision.rates:
+            try:
+                usage = ask(f"key:{call.key.public_id}:rule:{rule_id}", rate)
+            except RateStoreUnavailableError:
+                return deny("rate_store_unavailable", call=call)
+            if not usage.allowed:
+                return limited(usage, "A rule's rate for this key", call)
+        return None
