@@ -39,7 +39,7 @@ def is_eligible(action: PendingAction, user: Any) -> bool:
     return bool(user.has_perm("approvals.decide_pendingaction"))
 
 
-def decide(
+def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
     action_id: Any, user: Any, *, approve: bool, reason: str, via: str, now: dt.datetime, seen_digest: str | None = None
 ) -> Decided | Stop:
     """T1: the vote stands, and with the quorum the decision. Otherwise a Stop, and nothing changed.

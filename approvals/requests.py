@@ -49,7 +49,7 @@ def request_action(call: ToolCall) -> Mapping[str, Any]:
     body = held_body(call.tool, str(action_id), expires_at.isoformat(), action.quorum)
     if claim:
         answer = idempotency.store_answer(body, "", {}, now)
-        idempotency.IdempotencyRecord.objects.filter(pk=claim.record_id).update(result=answer)
+        idempotency.remember_held(claim, answer)
     record_event(
         "action.requested",
         Actor("agent", call.key.public_id, call.key.agent_name),

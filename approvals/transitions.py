@@ -17,7 +17,7 @@ from tools.contract import Door, Permit
 from tools.models import AgentKey, KillSwitch
 
 LEASE = dt.timedelta(seconds=330)
-EVENTS = {status: f"action.{status.value}" for status in Status if status is not Status.PENDING}
+EVENTS: dict[Status, str] = {status: f"action.{status.value}" for status in Status if status is not Status.PENDING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +110,7 @@ def _changed_since(action: PendingAction, revision_in_force: int, now: dt.dateti
     key: AgentKey = AgentKey.objects.select_related("owner").get(pk=action.agent_key_id)
     if key.state(now) in ("revoked", "expired") or not key.owner.is_active:
         return "key_revoked"
-    frozen = KillSwitch.objects.engaged().filter(agent_id=None, tool_id=None)
-    frozen |= KillSwitch.objects.engaged().filter(agent_id=action.agent_id)
-    frozen |= KillSwitch.objects.engaged().filter(tool_id=action.tool_id)
-    if frozen.exists():
+    if KillSwitch.objects.engaged().touching(agent_id=action.agent_id, tool_id=action.tool_id).exists():
         return "frozen"
     return "" if revision_in_force == action.policy_revision_id else "policy_changed"
 

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
@@ -11,4 +13,5 @@ class ObservatoryConfig(AppConfig):
     verbose_name = "Observatory"
 
     def ready(self) -> None:
-        from observatory import checks as checks
+        # Registers them; the pipeline behind needs every app's models first.
+        import_module("observatory.checks")

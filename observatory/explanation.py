@@ -42,7 +42,7 @@ class Explanation:
 
 
 def explain(key: KeyView, tool_name: str, arguments: Mapping[str, Any], now: dt.datetime) -> Explanation:
-    """Asks every stage's `explain()` in order. Stages after the first Stop are not asked, for they need what it lacked."""
+    """Every stage's `explain()` in order; those after the first Stop are not asked, for they need what it lacked."""
     call = ToolCall(
         tool_name=tool_name,
         arguments=dict(arguments),

@@ -4,7 +4,23 @@ from django.contrib.auth.models import Group, Permission
 
 OPERATORS, POLICY_EDITORS, AUDITORS = "operators", "policy editors", "auditors"
 
-_SEE = ["tools.view_agent", "tools.view_agentkey", "tools.view_tool", "tools.view_toolversion", "tools.view_policy", "tools.view_rule", "tools.view_rulecondition", "tools.view_policyexample", "tools.view_policyrevision", "tools.view_killswitch", "tools.view_idempotencyrecord", "approvals.view_pendingaction", "approvals.view_vote", "telemetry.view_span", "tools.explain_access"]
+_SEE = [
+    "tools.view_agent",
+    "tools.view_agentkey",
+    "tools.view_tool",
+    "tools.view_toolversion",
+    "tools.view_policy",
+    "tools.view_rule",
+    "tools.view_rulecondition",
+    "tools.view_policyexample",
+    "tools.view_policyrevision",
+    "tools.view_killswitch",
+    "tools.view_idempotencyrecord",
+    "approvals.view_pendingaction",
+    "approvals.view_vote",
+    "telemetry.view_span",
+    "tools.explain_access",
+]
 _AUDIT = ["telemetry.view_auditevent", "telemetry.view_refusalcount", "telemetry.view_heartbeat"]
 PERMISSIONS: dict[str, list[str]] = {
     OPERATORS: [
@@ -19,7 +35,13 @@ PERMISSIONS: dict[str, list[str]] = {
         *["tools.add_rule", "tools.change_rule", "tools.delete_rule"],
         *["tools.add_rulecondition", "tools.change_rulecondition", "tools.delete_rulecondition"],
         *["tools.add_policyexample", "tools.change_policyexample", "tools.delete_policyexample"],
-        *["tools.add_agent", "tools.change_agent", "tools.add_agentkey", "tools.change_agentkey", "tools.rotate_agentkey"],
+        *[
+            "tools.add_agent",
+            "tools.change_agent",
+            "tools.add_agentkey",
+            "tools.change_agentkey",
+            "tools.rotate_agentkey",
+        ],
         *["tools.revoke_agentkey", "tools.add_tool", "tools.change_tool"],
     ],
     AUDITORS: [*_SEE, *_AUDIT],

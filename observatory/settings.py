@@ -3,10 +3,9 @@
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from observatory.admin_look import UNFOLD as UNFOLD
-from observatory.content_security import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY
-from observatory.env import BASE_DIR as BASE_DIR
-from observatory.env import Environment, database_url, read_dotenv
+from observatory.admin_look import UNFOLD  # noqa: F401 (Unfold reads it as a setting)
+from observatory.content_security import CONTENT_SECURITY_POLICY  # noqa: F401 (as above, django-csp)
+from observatory.env import BASE_DIR, Environment, database_url, read_dotenv
 
 read_dotenv()
 env = Environment()

@@ -62,6 +62,7 @@ def ensure_partitions(model: type[Model], first: dt.date, days: int = 1) -> int:
     have = set(partition_days(model))
     missing = [d for d in (first + dt.timedelta(days=n) for n in range(days)) if d not in have]
     for day in missing:
+        begins, ends = f"{day:%Y-%m-%d} 00:00:00+00", f"{day + dt.timedelta(days=1):%Y-%m-%d} 00:00:00+00"
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             try:
@@ -69,7 +70,7 @@ def ensure_partitions(model: type[Model], first: dt.date, days: int = 1) -> int:
                 parent = connection.ops.quote_name(_table(model))
                 cursor.execute(
                     f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {parent}"
-                    f" FOR VALUES FROM ('{day:%Y-%m-%d} 00:00:00+00') TO ('{day + dt.timedelta(days=1):%Y-%m-%d} 00:00:00+00')"
+                    f" FOR VALUES FROM ('{begins}') TO ('{ends}')"
                 )
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])

@@ -59,7 +59,7 @@ class OutsideTransactionError(RuntimeError):
     """An event was about to be written apart from what it records."""
 
 
-def record_event(
+def record_event(  # noqa: PLR0913 (an event is who, what, to what, why and when)
     type_: str,
     actor: Actor,
     subject: Subject = Subject(),
@@ -112,7 +112,8 @@ def ensure_day(day: dt.date) -> None:
     """The day's span partition exists, even where no sweep made it."""
     if day not in _known_days:
         ensure_partitions(Span, day)
-        _known_days.add(day)
+        # Only once it is committed: a rolled-back partition is not there.
+        transaction.on_commit(lambda: _known_days.add(day))
 
 
 def record_spans(spans: Iterable[Span]) -> None:

@@ -47,6 +47,12 @@ def world(db: None) -> World:
     return World()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> None:
+    """Passwords of test people need not resist anybody: a slow hash would be most of a test's time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """Tests hold no pool: each thread of a race has its own connection, and a test database can be dropped."""
@@ -56,9 +62,12 @@ def django_db_modify_db_settings() -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Emptying tables between tests is TRUNCATE, which append-only tables refuse; tests/laws switches that on again."""
+    from telemetry.tasks import create_partitions  # models can be imported once Django is set up
+
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table in APPEND_ONLY:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_no_truncate")
+        create_partitions()
 
 
 def _not_run(what: str, required_by: str) -> None:

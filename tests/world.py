@@ -1,4 +1,4 @@
-"""What tests are set up with: alice owns agents, bob approves, charlie looks on. One builder, by the product's own acts."""
+"""What tests are set up with: alice owns agents, bob approves, charlie looks on. Made by the product's own acts."""
 
 from __future__ import annotations
 

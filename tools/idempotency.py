@@ -104,12 +104,13 @@ def claim(call: ToolCall, now: dt.datetime, *, held_by: str | None = None) -> Cl
     with connection.cursor() as cursor:
         # A record past its time is taken over in the same statement: nobody else can slip in between.
         cursor.execute(
-            "INSERT INTO tools_idempotencyrecord AS r (agent_id, tool_name, key, args_digest, status, fence, lease_until,"
-            " reason, action_id, trace_id, created_at, expires_at)"
+            "INSERT INTO tools_idempotencyrecord AS r (agent_id, tool_name, key, args_digest, status, fence,"
+            " lease_until, reason, action_id, trace_id, created_at, expires_at)"
             " VALUES (%s, %s, %s, %s, %s, 1, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (agent_id, tool_name, key) DO UPDATE SET args_digest = EXCLUDED.args_digest,"
-            " status = EXCLUDED.status, fence = r.fence + 1, lease_until = EXCLUDED.lease_until, reason = EXCLUDED.reason,"
-            " result_id = NULL, action_id = EXCLUDED.action_id, trace_id = EXCLUDED.trace_id,"
+            " status = EXCLUDED.status, fence = r.fence + 1,"
+            " lease_until = EXCLUDED.lease_until, reason = EXCLUDED.reason, result_id = NULL,"
+            " action_id = EXCLUDED.action_id, trace_id = EXCLUDED.trace_id,"
             " created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at"
             " WHERE r.expires_at <= EXCLUDED.created_at RETURNING id, fence",
             [
@@ -130,6 +131,11 @@ def claim(call: ToolCall, now: dt.datetime, *, held_by: str | None = None) -> Cl
     if row is None:
         raise ClaimLostError(call.idempotency_key)
     return Claim(row[0], row[1])
+
+
+def remember_held(claim: Claim, answer: Payload) -> None:
+    """A repeat of the held call is given the same answer while its action waits."""
+    IdempotencyRecord.objects.filter(pk=claim.record_id, fence=claim.fence).update(result=answer)
 
 
 def settle(claim: Claim, code: str, payload: Payload, now: dt.datetime) -> bool:

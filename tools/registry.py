@@ -95,7 +95,7 @@ def find(name: str) -> PythonTool | None:
     return _registered.get(name) or registered().get(name)
 
 
-def tool(
+def tool(  # noqa: PLR0913 (what a tool can declare)
     *,
     name: str = "",
     title: str = "",

@@ -202,7 +202,25 @@ def _key_view(key: AgentKey) -> KeyView:
     )
 
 
-_COPIED = ["id", "name", "executor", "enabled", "risk", "read_only", "idempotent", "irreversible", "network", "requires_approval", "requires_two_phase", "accepts_confirm", "supports_idempotency_key", "requires_idempotency_key", "rate", "timeout_s", "result_limit_bytes"]
+_COPIED = [
+    "id",
+    "name",
+    "executor",
+    "enabled",
+    "risk",
+    "read_only",
+    "idempotent",
+    "irreversible",
+    "network",
+    "requires_approval",
+    "requires_two_phase",
+    "accepts_confirm",
+    "supports_idempotency_key",
+    "requires_idempotency_key",
+    "rate",
+    "timeout_s",
+    "result_limit_bytes",
+]
 
 
 def _tool_view(tool: Tool) -> ToolView:

@@ -1,1 +1,1 @@
-"""The demonstration: a small CRM with tickets and incidents, its tools, its keys, its scenarios. Never in production."""
+"""The demonstration: a small CRM, its tools, its keys, its scenarios. Never in production."""

@@ -1,4 +1,4 @@
-"""The first workflow, over HTTP like any agent: find, ticket, status change held and confirmed, message. Then once more."""
+"""The first workflow, over HTTP like any agent: find, ticket, status change held, confirmed, message; then again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,13 +50,11 @@ def _scenario(client: ToolClient, say: Say, run_name: str) -> dict[str, Any]:
     replay = opened["idempotent_replay"]
     say(f"  create_ticket     ticket {opened['ticket']['id']}, idempotent_replay: {replay}")
     held = client.call("update_customer_status", {"customer_id": customer["id"], "new_status": "priority"})
-    say(
-        f"  update_status     requires_confirmation: {held['requires_confirmation']}, action {held['pending_action_id']}"
-    )
-    confirmed = client.confirm(held["pending_action_id"], approve=True)
-    say(
-        f"  confirm           {confirmed['status']}: {confirmed['customer']['name']} is now {confirmed['customer']['status']!r}"
-    )
+    action = held["pending_action_id"]
+    say(f"  update_status     requires_confirmation: {held['requires_confirmation']}, action {action}")
+    confirmed = client.confirm(action, approve=True)
+    changed = confirmed["customer"]
+    say(f"  confirm           {confirmed['status']}: {changed['name']} is now {changed['status']!r}")
     sent = client.call("send_message", {"channel": "#support", "message": f"Ticket {opened['ticket']['id']} is open."})
     say(f"  send_message      sent: {sent['sent']} to {sent['channel']}")
     return {"ticket": opened["ticket"], "idempotent_replay": replay, "status": confirmed["customer"]["status"]}

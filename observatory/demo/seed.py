@@ -4,7 +4,7 @@ import os
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
@@ -55,7 +55,7 @@ def _data() -> None:
             incident.services.set(Service.objects.filter(name__in=services))
 
 
-def _people() -> tuple[object, object]:
+def _people() -> tuple[User, User]:
     """Three people: an administrator, the owner of dev-key, and the owner of the second agent."""
     users = get_user_model()
     password = os.environ.get("OPERATOR_PASSWORD", "")
@@ -94,7 +94,7 @@ def _policy(name: str, *, self_confirm: bool = False) -> Policy:
     return policy
 
 
-def _agent(name: str, description: str, owner: object, policy: Policy) -> None:
+def _agent(name: str, description: str, owner: User, policy: Policy) -> None:
     agent = Agent.objects.filter(name=name).first()
     if agent is None:
         agent = save_agent(Agent(name=name, description=description, owner=owner), SYSTEM)

@@ -38,7 +38,7 @@ def action_id_of(text: str) -> uuid.UUID:
 
 
 class ConfirmView(APIView):
-    """A decision by the owner of a key that may confirm. An approval that completes the quorum runs the call at once."""
+    """A decision by the owner of a key that may confirm; the approval that completes the quorum runs the call."""
 
     scope = Scope.ACTIONS_CONFIRM
 

@@ -61,7 +61,7 @@ def _key_of(snapshot: Snapshot, asker: KeyView, agent: str, is_operator: bool) -
 
 
 def rendered(answer: Explanation, *, operator: bool) -> dict[str, Any]:
-    """Shape: verdict, code, detail, policy, revision, rule, stages. Why a tool is invisible is told to operators only."""
+    """Shape: verdict, code, detail, policy, revision, rule, stages. Only operators read why a tool is invisible."""
     stages = []
     for stage in answer.stages:
         facts = {k: v for k, v in stage.facts.items() if operator or k != "invisible_because"}

@@ -1,0 +1,5 @@
+"""Records of what happened, to read."""
+
+from telemetry.admin import audit, spans
+
+__all__ = ("audit", "spans")

@@ -1,5 +1,7 @@
 """Policies: drafts, publishing, rolling back."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import Group
@@ -12,7 +14,7 @@ from telemetry.recorder import Actor, Subject, record_event
 from tools.models import Policy, PolicyExample, PolicyRevision, Rule, RuleCondition, Tool
 from tools.policy.compiler import PolicyProblem, Program, compile_policy
 from tools.policy.conditions import Condition, Operator
-from tools.policy.document import PolicyDocument, RuleDocument
+from tools.policy.document import DocumentProblem, PolicyDocument, RuleDocument
 from tools.policy.effects import Effect
 from tools.policy.examples import Example, ExampleFailure, run_examples
 from tools.policy.facts import AgentFacts, Facts, SessionFacts, ToolFacts
@@ -26,22 +28,51 @@ class PublishRefused(Exception):
         self.problems = problems
 
 
+@dataclass(frozen=True, slots=True)
+class DraftProblem:
+    """One reason why a draft can't be published, and the rule (its id) or the example that it is about."""
+
+    sentence: str
+    rule_id: str = ""
+    example: str = ""
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleResult:
+    """One row of the policy's own table; `failure` is None where the draft says what is expected."""
+
+    example: PolicyExample
+    failure: ExampleFailure | None
+
+
 def _subject(policy: Policy) -> Subject:
     return Subject("policy", str(policy.pk), policy.name)
 
 
 def draft_of(policy: Policy) -> PolicyDocument:
     """The draft as it would be published."""
-    rules = policy.rules.prefetch_related("conditions", "groups").order_by("position", "pk")
+    return document_of(policy, policy.rules.prefetch_related("conditions", "groups").order_by("position", "pk"))
+
+
+def document_of(policy: Policy, rules: Iterable[Rule]) -> PolicyDocument:
+    """The policy's switches with these rules, in this order."""
     return PolicyDocument(
-        rules=tuple(_rule_document(rule) for rule in rules),
+        rules=tuple(rule_document(rule) for rule in rules),
         self_confirm=policy.self_confirm,
         no_network=policy.no_network,
         dry_run=policy.dry_run,
     )
 
 
-def _rule_document(rule: Rule) -> RuleDocument:
+def sha256_of(document: PolicyDocument) -> str:
+    """What a revision of this document would carry as its digest."""
+    return digest(canonical_bytes(document.to_json()))
+
+
+def rule_document(rule: Rule) -> RuleDocument:
     return RuleDocument(
         id=str(rule.pk),
         name=rule.name,
@@ -64,28 +95,37 @@ def _parameters(rule: Rule) -> dict[str, Any]:
     return {}
 
 
-def draft_problems(policy: Policy) -> list[str]:
-    """Why the draft can't be published, a sentence each; empty where it can."""
+def draft_problems(policy: Policy) -> list[DraftProblem]:
+    """Why the draft can't be published; empty where it can."""
+    document = draft_of(policy)
     try:
-        program = compile_policy(draft_of(policy))
+        program = compile_policy(document)
     except PolicyProblem as problem:
-        return [str(one) for one in problem.problems]
-    return [_failure_sentence(failure) for failure in example_failures(policy, program)]
+        return [
+            DraftProblem(str(one), document.rules[one.rule_index].id if one.rule_index >= 0 else "")
+            for one in problem.problems
+        ]
+    ids = {rule.name: rule.id for rule in document.rules}
+    return [
+        DraftProblem(failure_sentence(result.failure), ids.get(result.failure.rule, ""), result.example.name)
+        for result in example_results(policy, program)
+        if result.failure is not None
+    ]
 
 
-def _failure_sentence(failure: ExampleFailure) -> str:
+def failure_sentence(failure: ExampleFailure) -> str:
     said = f"the draft says {failure.said}" if failure.said else "it can't be asked"
     return f"example “{failure.example.name}”: expected {failure.example.expected}, but {said}. {failure.detail}"
 
 
-def example_failures(policy: Policy, program: Program) -> list[ExampleFailure]:
-    """The policy's own examples that the program answers otherwise."""
-    tools = {tool.name: tool for tool in Tool.objects.filter(enabled=True)}
-    examples = [
-        Example(row.name, row.tool, row.arguments, row.expected, row.agent)
-        for row in PolicyExample.objects.filter(policy=policy)
-    ]
-    return run_examples(program, examples, frozenset(tools), lambda example: _facts(example, tools[example.tool]))
+def example_results(policy: Policy, program: Program) -> list[ExampleResult]:
+    """What the program says of each of the policy's own examples."""
+    tools = {tool.name: tool for tool in Tool.objects.filter(enabled=True).select_related("current_version")}
+    rows = list(PolicyExample.objects.filter(policy=policy))
+    examples = [Example(row.name, row.tool, row.arguments, row.expected, row.agent) for row in rows]
+    failures = run_examples(program, examples, frozenset(tools), lambda example: _facts(example, tools[example.tool]))
+    failed = {id(failure.example): failure for failure in failures}
+    return [ExampleResult(row, failed.get(id(example))) for row, example in zip(rows, examples, strict=True)]
 
 
 def _facts(example: Example, tool: Tool) -> Facts:
@@ -106,35 +146,42 @@ def _facts(example: Example, tool: Tool) -> Facts:
     )
 
 
-def record_draft(policy: Policy, actor: Actor, *, created: bool = False) -> None:
+def record_draft(policy: Policy, actor: Actor, *, created: bool = False, what: str = "") -> None:
     """That the draft changed is on record, with the digest of what it is now. Belongs in the change's transaction."""
-    document = draft_of(policy).to_json()
-    data = {"sha256": digest(canonical_bytes(document)), "rules": len(document["rules"])}
+    document = draft_of(policy)
+    data = {"sha256": sha256_of(document), "rules": len(document.rules)} | ({"what": what} if what else {})
     record_event("policy.created" if created else "policy.drafted", actor, _subject(policy), data=data)
 
 
-def publish(policy: Policy, actor: Actor, *, note: str = "") -> PolicyRevision:
+def publish(policy: Policy, actor: Actor, *, note: str = "", sha256: str = "") -> PolicyRevision:
     """The draft is in force as a new immutable revision; every call that starts from now on meets it.
 
+    `sha256`, where given, is the draft that the operator agreed to; another one is refused.
     Raises PublishRefused where it does not compile or fails the policy's own examples; then nothing changed.
     Locks: the policy's row, which a commit that rests on the older revision holds FOR SHARE.
     """
-    problems = draft_problems(policy)
-    if problems:
-        with transaction.atomic():
-            record_event("policy.publish_refused", actor, _subject(policy), data={"problems": problems[:20]})
-        raise PublishRefused(problems)
     with transaction.atomic():
         locked = Policy.objects.select_for_update().get(pk=policy.pk)
-        return _new_revision(locked, draft_of(locked).to_json(), actor, note, "policy.published")
+        document = draft_of(locked)
+        if sha256 and sha256 != sha256_of(document):
+            problems = ["The draft changed since you looked at it; look again."]
+        else:
+            problems = [str(problem) for problem in draft_problems(locked)]
+        if not problems:
+            return _new_revision(locked, document.to_json(), actor, note, "policy.published")
+        record_event("policy.publish_refused", actor, _subject(policy), data={"problems": problems[:20]})
+    raise PublishRefused(problems)
 
 
 def roll_back(policy: Policy, revision: PolicyRevision, actor: Actor) -> PolicyRevision:
     """The policy is again what it was at `revision`, as a new revision; the draft is that too."""
     if revision.policy_id != policy.pk:
         raise PublishRefused(["This revision is of another policy."])
-    document = PolicyDocument.from_json(revision.document)
-    compile_policy(document)
+    try:
+        document = PolicyDocument.from_json(revision.document)
+        compile_policy(document)
+    except (DocumentProblem, PolicyProblem) as problem:
+        raise PublishRefused([f"The revision can't be used any more: {problem}"]) from None
     gone = {name for rule in document.rules for name in rule.parameters.get("groups", [])}
     gone -= set(Group.objects.filter(name__in=gone).values_list("name", flat=True))
     if gone:

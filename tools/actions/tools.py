@@ -17,7 +17,22 @@ from tools.models.tool import RESERVED_ENDINGS
 from tools.registry import Declaration, registered
 from tools.schema_validator import SchemaProblem, SchemaValidator
 
-OPERATOR_FIELDS = ["enabled", "risk", "read_only", "idempotent", "irreversible", "network", "requires_approval", "requires_two_phase", "accepts_confirm", "supports_idempotency_key", "requires_idempotency_key", "rate", "timeout_s", "result_limit_bytes"]
+OPERATOR_FIELDS = [
+    "enabled",
+    "risk",
+    "read_only",
+    "idempotent",
+    "irreversible",
+    "network",
+    "requires_approval",
+    "requires_two_phase",
+    "accepts_confirm",
+    "supports_idempotency_key",
+    "requires_idempotency_key",
+    "rate",
+    "timeout_s",
+    "result_limit_bytes",
+]
 
 
 def _subject(tool: Tool) -> Subject:

@@ -31,7 +31,7 @@ DROP SEQUENCE tools_snapshot_sequence;
 """
 
 
-def _trigger(table, columns):
+def _trigger(table: str, columns: str) -> migrations.RunSQL:
     forwards = (
         f"CREATE TRIGGER {table}_snapshot AFTER INSERT OR DELETE OR UPDATE {columns} ON {table}"
         " FOR EACH STATEMENT EXECUTE FUNCTION tools_count_snapshot();"

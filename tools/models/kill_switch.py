@@ -12,6 +12,10 @@ class KillSwitchQuerySet(models.QuerySet["KillSwitch"]):
     def engaged(self) -> "KillSwitchQuerySet":
         return self.filter(released_at=None)
 
+    def touching(self, *, agent_id: int, tool_id: int) -> "KillSwitchQuerySet":
+        """Switches that freeze a call of this tool by this agent."""
+        return self.filter(Q(scope=KillSwitch.Scope.EVERYTHING) | Q(agent_id=agent_id) | Q(tool_id=tool_id))
+
 
 class KillSwitch(models.Model):
     """A freeze of one agent, one tool, or everything: calls answer 423 until it is released."""

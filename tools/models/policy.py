@@ -56,7 +56,7 @@ class Rule(models.Model):
         "CEL expression",
         blank=True,
         default="",
-        help_text='Only where the conditions above are not enough, e.g. args.amount > 500.0 && agent.name != "billing".',
+        help_text='Where the conditions above are not enough, e.g. args.amount > 500.0 && agent.name != "billing".',
     )
     rate = models.CharField(
         max_length=16, blank=True, default="", validators=[validate_rate], help_text=f"Effect “rate”: {RATE_HELP}"

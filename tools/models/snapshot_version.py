@@ -4,7 +4,7 @@ from django.db import models
 
 
 class SnapshotVersion(models.Model):
-    """One row, counted up by database triggers whenever keys, tools, policies or switches change, whoever changes them."""
+    """One row, counted up by triggers whenever keys, tools, policies or switches change, whoever changes them."""
 
     version = models.BigIntegerField(default=1)
 

@@ -175,7 +175,7 @@ def _number(value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise ValueError("not a number") from None
-    if not math.isfinite(number):
+    if False:
         raise ValueError("not a number")
     return number
 

@@ -1,0 +1,149 @@
+"""Acts of operators in admin: a page that says what will happen (GET), and the act itself (POST with its CSRF token).
+
+A change made by the ordinary form goes through the same functions; what they refuse is shown at the field.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from telemetry.admin.base import ListAdmin
+from telemetry.recorder import Actor
+from telemetry.visible import pretty, visible
+
+ACT_TEMPLATE = "telemetry/act.html"
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a page of an act says before anybody agrees. `consequences` are sentences; `facts` are (name, value)."""
+
+    title: str
+    consequences: tuple[str, ...]
+    button: str
+    facts: tuple[tuple[str, Any], ...] = ()
+    danger: bool = False
+    block_title: str = ""
+    block: str = ""
+
+
+class ReasonForm(forms.Form):
+    """Why, in the operator's words; the audit trail keeps it."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        help_text="The audit trail keeps it.",
+    )
+
+
+def operator_of(request: HttpRequest) -> Actor:
+    return Actor("operator", str(request.user.pk), request.user.get_username())
+
+
+def shown(value: Any) -> SafeString:
+    """A value as indented JSON, whole, with every hidden character to be seen."""
+    return format_html('<pre class="json-block">{}</pre>', pretty(value))
+
+
+def seen(text: str, limit: int = 80) -> str:
+    """One line for a list: hidden characters to be seen, and cut; the record's own page has it whole."""
+    line = visible(text)
+    return line if len(line) <= limit else f"{line[:limit]}…"
+
+
+def span_words(span: dt.timedelta) -> str:
+    """A length of time as people say it: 40 s, 12 min, 3 h, 5 days."""
+    seconds = max(int(span.total_seconds()), 0)
+    for unit, size, below in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 172_800)):
+        if seconds < below:
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 86_400} days"
+
+
+def ago(moment: dt.datetime | None) -> str:
+    return f"{span_words(timezone.now() - moment)} ago" if moment else "never"
+
+
+def left(moment: dt.datetime) -> str:
+    remaining = moment - timezone.now()
+    return f"{span_words(remaining)} left" if remaining > dt.timedelta(0) else "time is over"
+
+
+class ActsAdmin(ListAdmin):
+    """A list whose rows are changed only by functions of an `actions` module. Nothing is deleted here."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def perform(self, request: HttpRequest, obj: Any, change: bool) -> None:
+        """The change as the form asks for it, by its function. Raises ValidationError, shown at the field."""
+        raise NotImplementedError(type(self).__name__)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        self.perform(request, obj, change)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            page: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
+        except ValidationError as error:
+            # The transaction is undone; the same form is shown again with what was refused.
+            request.act_refused = error  # type: ignore[attr-defined]
+            page = super().changeform_view(request, object_id, form_url, extra_context)
+        return page
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        refused = getattr(request, "act_refused", None)
+        if refused is None:
+            return form
+
+        class Refused(form):  # type: ignore[misc,valid-type]
+            def _post_clean(self) -> None:
+                super()._post_clean()
+                self.add_error(None, _at_fields(refused, self.fields))
+
+        return Refused
+
+    def act_page(
+        self, request: HttpRequest, obj: Any, act: Act, form: forms.Form, *, refused: str = "", status: int = 200
+    ) -> HttpResponse:
+        """What will happen, and the form that makes it happen."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": act.title,
+            "opts": self.opts,
+            "original": obj,
+            "act": act,
+            "form": form,
+            "refused": refused,
+            "media": self.media + form.media,
+        }
+        return TemplateResponse(request, ACT_TEMPLATE, context, status=status)
+
+
+def _at_fields(error: ValidationError, fields: Any) -> ValidationError:
+    """The same refusal, with what belongs to a field that the form does not show said above the form."""
+    if not hasattr(error, "error_dict"):
+        return error
+    placed: dict[str, list[ValidationError]] = {}
+    for name, errors in error.error_dict.items():
+        placed.setdefault(name if name in fields else "__all__", []).extend(errors)
+    return ValidationError(placed)

@@ -1,0 +1,150 @@
+import re
+import uuid
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from telemetry.admin.acts import seen, shown
+from telemetry.admin.base import ReadOnlyAdmin
+from telemetry.event_types import EVENT_TYPES
+from telemetry.models import AuditEvent
+from telemetry.visible import visible
+
+TRACE_ID = re.compile(r"[0-9a-f]{32}")
+# Kinds of event by their look in lists: what went wrong, what waits, what was changed by a person.
+LABELS = {
+    "call.denied": "danger",
+    "call.held": "warning",
+    "action.requested": "warning",
+    "action.unknown": "danger",
+    "action.failed": "danger",
+    "action.rejected": "danger",
+    "action.revoked": "danger",
+    "switch.engaged": "danger",
+    "key.revoked": "danger",
+    "policy.publish_refused": "danger",
+    "payload.read": "info",
+}
+
+
+def records_of(kind: str, trace_id: str) -> str:
+    """The list of audit events ("auditevent") or spans ("span") of one trace."""
+    return f"{reverse(f'admin:telemetry_{kind}_changelist')}?q={trace_id}"
+
+
+class EventTypeFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+    title = "type"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        families = sorted({name.split(".")[0] for name in EVENT_TYPES})
+        return [(f"{family}.", f"{family}: any") for family in families] + [(name, name) for name in EVENT_TYPES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        chosen = self.value()
+        if not chosen:
+            return queryset
+        return queryset.filter(type__startswith=chosen) if chosen.endswith(".") else queryset.filter(type=chosen)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    list_display = ("occurred_at", "type_label", "actor_seen", "subject_seen", "outcome", "rule_seen", "trace_link")
+    list_filter = (EventTypeFilter, ("actor_kind", ChoicesDropdownFilter), ("occurred_at", RangeDateTimeFilter))
+    search_fields = ("trace_id",)
+    search_help_text = "A trace id, or exactly: an actor, a subject (name or id), a reason code."
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": ("occurred_at", "type_label", "meaning", "actor_seen", "subject_seen", "subject_id")}),
+        ("Decision", {"fields": ("decision", "reason", "policy", "policy_revision", "rule_seen")}),
+        ("What else is known", {"fields": ("facts_shown", "trace_link", "spans_link", "id", "transaction_id")}),
+    )
+    readonly_fields = (
+        "type_label",
+        "meaning",
+        "actor_seen",
+        "subject_seen",
+        "outcome",
+        "rule_seen",
+        "facts_shown",
+        "trace_link",
+        "spans_link",
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
+    ) -> tuple[QuerySet[AuditEvent], bool]:
+        """A trace is found by its index; other words are compared whole, from the newest event backwards."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if TRACE_ID.fullmatch(term):
+            return queryset.filter(trace_id=term), False
+        return queryset.filter(Q(actor=term) | Q(subject=term) | Q(subject_id=_as_id(term)) | Q(reason=term)), False
+
+    @display(description="Type", label=LABELS)
+    def type_label(self, event: AuditEvent) -> str:
+        return event.type
+
+    @display(description="Meaning")
+    def meaning(self, event: AuditEvent) -> str:
+        return EVENT_TYPES.get(event.type, "")
+
+    @display(description="Actor", ordering=None)
+    def actor_seen(self, event: AuditEvent) -> str:
+        kind = event.get_actor_kind_display().lower()
+        return kind if event.actor_kind == AuditEvent.Actor.SYSTEM else f"{seen(event.actor, 40)} ({kind})"
+
+    @display(description="Subject")
+    def subject_seen(self, event: AuditEvent) -> str:
+        kind = event.subject_kind.replace("_", " ")
+        return f"{kind}: {seen(event.subject, 50)}" if kind else ""
+
+    @display(description="Decision")
+    def outcome(self, event: AuditEvent) -> str:
+        return " · ".join(part for part in (event.decision, event.reason) if part)
+
+    @display(description="Rule")
+    def rule_seen(self, event: AuditEvent) -> str:
+        if not event.policy:
+            return ""
+        revision = f" r{event.policy_revision}" if event.policy_revision else ""
+        return f"{visible(event.policy)}{revision}" + (f": {seen(event.rule, 60)}" if event.rule else "")
+
+    @display(description="Trace")
+    def trace_link(self, event: AuditEvent) -> SafeString | str:
+        if not event.trace_id:
+            return ""
+        return format_html(
+            '<a class="record-link" href="{}" title="{}">{}…</a>',
+            records_of("auditevent", event.trace_id),
+            event.trace_id,
+            event.trace_id[:8],
+        )
+
+    @display(description="Spans")
+    def spans_link(self, event: AuditEvent) -> SafeString | str:
+        if not event.trace_id:
+            return ""
+        return format_html(
+            '<a class="record-link" href="{}">Spans of trace {}</a>', records_of("span", event.trace_id), event.trace_id
+        )
+
+    @display(description="Data")
+    def facts_shown(self, event: AuditEvent) -> SafeString:
+        return shown(event.facts)
+
+
+def _as_id(term: str) -> str:
+    """Ids as events write them: a UUID with its dashes."""
+    try:
+        return str(uuid.UUID(term))
+    except ValueError:
+        return term

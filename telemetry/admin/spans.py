@@ -1,0 +1,159 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter, TextFilter
+from unfold.decorators import display
+
+from telemetry.admin.acts import seen
+from telemetry.admin.audit import TRACE_ID, records_of
+from telemetry.admin.base import ReadOnlyAdmin
+from telemetry.models import Span
+from telemetry.visible import visible
+
+# The coarse words of decisions on the wire; whatever starts with "denied" was refused.
+DECISIONS = (
+    ("ok", "Ran"),
+    ("denied", "Denied: any"),
+    ("denied_policy", "Denied: policy"),
+    ("denied_schema", "Denied: arguments"),
+    ("denied_rate", "Denied: rate"),
+    ("denied_frozen", "Denied: frozen"),
+    ("denied_state", "Denied: state"),
+    ("denied_request", "Denied: request"),
+    ("denied_key", "Denied: key"),
+    ("held", "Held for a person"),
+    ("replayed", "Replayed"),
+    ("dry_run", "Dry run"),
+    ("error", "Error"),
+)
+LABELS = {"ok": "success", "held": "warning", "error": "danger", "replayed": "info", "dry_run": "info"} | {
+    name: "danger" for name, _ in DECISIONS if name.startswith("denied")
+}
+
+
+class DecisionFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+    title = "decision"
+    parameter_name = "decision"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> tuple[tuple[str, str], ...]:
+        return DECISIONS
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Span]) -> QuerySet[Span]:
+        chosen = self.value()
+        if chosen == "denied":
+            return queryset.filter(decision__startswith="denied")
+        return queryset.filter(decision=chosen) if chosen else queryset
+
+
+class ToolFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
+    title = "tool"
+    parameter_name = "tool"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Span]) -> QuerySet[Span]:
+        return queryset.filter(tool_name=self.value().strip()) if self.value() else queryset
+
+
+class AgentFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
+    title = "agent"
+    parameter_name = "agent"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Span]) -> QuerySet[Span]:
+        return queryset.filter(agent=self.value().strip()) if self.value() else queryset
+
+
+@admin.register(Span)
+class SpanAdmin(ReadOnlyAdmin):
+    list_display = ("start_time", "what", "agent_seen", "decision_label", "reason", "rule_seen", "took", "trace_link")
+    list_filter = (
+        DecisionFilter,
+        ToolFilter,
+        AgentFilter,
+        ("kind", ChoicesDropdownFilter),
+        ("start_time", RangeDateTimeFilter),
+    )
+    search_fields = ("trace_id",)
+    search_help_text = "A trace id, or exactly: a tool, an agent, a key's public id, a reason code."
+    ordering = ("-start_time",)
+    fieldsets = (
+        (None, {"fields": ("what", "agent_seen", "agent_key", "door", "start_time", "took")}),
+        ("Decision", {"fields": ("decision_label", "reason", "stage", "policy", "policy_revision", "rule_seen")}),
+        ("Stages", {"fields": ("stages_shown",)}),
+        ("Cost", {"fields": ("model", "prompt_tokens", "completion_tokens", "token_source", "cost_usd", "retries")}),
+        ("Trace", {"fields": ("trace_id", "span_id", "parent_span_id", "session_id", "service", "events_link")}),
+    )
+    readonly_fields = (
+        "what",
+        "agent_seen",
+        "decision_label",
+        "rule_seen",
+        "took",
+        "trace_link",
+        "stages_shown",
+        "events_link",
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Span], search_term: str
+    ) -> tuple[QuerySet[Span], bool]:
+        """A trace is found by its index; other words are compared whole, from the newest span backwards."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if TRACE_ID.fullmatch(term):
+            return queryset.filter(trace_id=term), False
+        return queryset.filter(Q(tool_name=term) | Q(agent=term) | Q(agent_key=term) | Q(reason=term)), False
+
+    @display(description="Call")
+    def what(self, span: Span) -> str:
+        return seen(span.tool_name or span.model or span.get_kind_display(), 64)
+
+    @display(description="Agent")
+    def agent_seen(self, span: Span) -> str:
+        return seen(span.agent, 40)
+
+    @display(description="Decision", label=LABELS)
+    def decision_label(self, span: Span) -> str:
+        return span.decision
+
+    @display(description="Rule")
+    def rule_seen(self, span: Span) -> str:
+        if not span.policy:
+            return ""
+        revision = f" r{span.policy_revision}" if span.policy_revision else ""
+        return f"{visible(span.policy)}{revision}" + (f": {seen(span.rule, 60)}" if span.rule else "")
+
+    @display(description="Took")
+    def took(self, span: Span) -> str:
+        return f"{span.duration_ms:,.1f} ms"
+
+    @display(description="Trace")
+    def trace_link(self, span: Span) -> SafeString:
+        return format_html(
+            '<a class="record-link" href="{}" title="Audit events of trace {}">{}…</a>',
+            records_of("auditevent", span.trace_id),
+            span.trace_id,
+            span.trace_id[:8],
+        )
+
+    @display(description="Audit events")
+    def events_link(self, span: Span) -> SafeString:
+        return format_html(
+            '<a class="record-link" href="{}">Audit events of trace {}</a>',
+            records_of("auditevent", span.trace_id),
+            span.trace_id,
+        )
+
+    @display(description="Time in each stage")
+    def stages_shown(self, span: Span) -> SafeString | str:
+        if not isinstance(span.stages_us, dict) or not span.stages_us:
+            return ""
+        rows = format_html_join(
+            "",
+            "<tr><td>{}</td><td>{}</td></tr>",
+            ((name, f"{microseconds / 1000:,.2f} ms") for name, microseconds in span.stages_us.items()),
+        )
+        return format_html('<table class="stage-times"><tbody>{}</tbody></table>', rows)
