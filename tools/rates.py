@@ -1,13 +1,13 @@
 """How often: `600/m` and its like. The counting is django-ratelimit's; only this file knows that package."""
 
-import re
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django_ratelimit import ALL
 from django_ratelimit.core import get_usage
 
-_RATE = re.compile(r"^(?P<count>\d{1,7})/(?P<multiple>\d{0,4})(?P<unit>[smhd])$")
+from tools.policy.parameters import is_rate
+
 RATE_HELP = "Most calls in a time: 600/m is 600 a minute; also 10/s, 1000/h, 5/10m (5 in ten minutes); 0/m is none."
 
 
@@ -25,8 +25,7 @@ class Usage:
 
 def rate_problem(text: str) -> str | None:
     """What is wrong with a rate as typed, or None."""
-    found = _RATE.match(text)
-    if not found or (found["multiple"] and int(found["multiple"]) == 0):
+    if not is_rate(text):
         return f"“{text}” is not a rate. {RATE_HELP}"
     return None
 

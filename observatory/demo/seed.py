@@ -102,7 +102,7 @@ def _agent(name: str, description: str, owner: User, policy: Policy) -> None:
         return
     key = AgentKey(agent=agent, owner=owner, policy=policy, scopes=Scope.values, rate="6000/m")
     if name == SECOND_AGENT:
-        key.scopes = [Scope.TOOLS_CALL]
+        key.scopes = [Scope.TOOLS_CALL, Scope.ACTIONS_CONFIRM]
         _remember(issue_key(key, SYSTEM).text)
     else:
         issue_key(key, SYSTEM, fixed=settings.DEMO_API_KEY)

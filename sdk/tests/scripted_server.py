@@ -11,8 +11,8 @@ KEY = 'k-7f"secret\\9'
 
 @dataclass(frozen=True)
 class Scripted:
-    """One answer. `how` is answer, hang up (answer, then close unannounced), drop (close unanswered), cut (half the body),
-    silent (until the test ends), or raw (the body is the whole answer).
+    """One answer. `how` is answer, hang up (answer, then close unannounced), drop (close unanswered),
+    cut (half the body), silent (until the test ends), or raw (the body is the whole answer).
     """
 
     status: int = 200

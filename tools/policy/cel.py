@@ -175,7 +175,7 @@ def _number(value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise ValueError("not a number") from None
-    if False:
+    if not math.isfinite(number):
         raise ValueError("not a number")
     return number
 

@@ -64,9 +64,14 @@ def read_parameters(effect: Effect, given: Mapping[str, Any]) -> Parameters | li
     return Parameters(rate=given.get("rate", ""), redact=tuple(given.get("paths", ())))
 
 
+def is_rate(text: Any) -> bool:
+    """Whether it is a rate as django-ratelimit counts it: 10/m, 5/10m, never over no time at all."""
+    found = _RATE.fullmatch(text) if isinstance(text, str) else None
+    return found is not None and not (found["multiple"] and int(found["multiple"]) == 0)
+
+
 def _rate_problems(rate: Any) -> list[str]:
-    found = _RATE.fullmatch(rate) if isinstance(rate, str) else None
-    if found is None or (found["multiple"] and int(found["multiple"]) == 0):
+    if not is_rate(rate):
         return ["A rate is written like 10/m: ten a minute; also 10/s, 1000/h, 5/10m (five in ten minutes)."]
     return []
 

@@ -1,0 +1,91 @@
+"""Deciding and running what was decided: one effect, one decision, whoever comes first."""
+
+import datetime as dt
+from collections import Counter
+
+import pytest
+from django.utils import timezone
+
+from approvals.actions import decide, expire_overdue
+from approvals.models import PendingAction, Vote
+from approvals.states import Status
+from observatory.approved import run_approved
+from telemetry.models import AuditEvent
+from tests.races.threads import at_once
+from tools.contract import Outcome, Stop
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+ROUNDS, THREADS = 6, 16
+
+
+def held(world, caller, status="vip"):
+    body = caller.call("update_customer_status", {"customer_id": world.acme.pk, "new_status": status}).json()
+    return PendingAction.objects.get(pk=body["pending_action_id"])
+
+
+def test_sixteen_confirms_run_it_once(world):
+    policy = world.allowing()
+    asker, bob = world.caller(policy), world.caller(policy, name="bobs", owner=world.bob)
+    codes: Counter[str] = Counter()
+    for _ in range(ROUNDS):
+        action = held(world, asker)
+        answers = at_once(THREADS, lambda n, a=action: bob.post(f"/confirm/{a.pk}", {"approve": True}).json())
+        codes.update(a.get("code") or a["status"] for a in answers)
+    assert codes == {"confirmed": ROUNDS, "already_decided": ROUNDS * (THREADS - 1)}
+    assert AuditEvent.objects.filter(type="action.executing").count() == ROUNDS
+    assert Vote.objects.count() == ROUNDS
+
+
+def test_sixteen_runs_of_one_approval_burn_it_once(world):
+    asker = world.caller(world.allowing())
+    ran = 0
+    for _ in range(ROUNDS):
+        action = held(world, asker)
+        decide(action.pk, world.bob, approve=True, reason="", via="admin", now=timezone.now())
+        answers = at_once(THREADS, lambda n, a=action: run_approved(a.pk, timezone.now()))
+        ran += sum(isinstance(a, Outcome) for a in answers)
+    assert ran == ROUNDS
+    settled = AuditEvent.objects.filter(type="call.settled")
+    assert settled.count() == ROUNDS
+
+
+def test_approve_and_expire_have_one_winner(world):
+    asker = world.caller(world.allowing())
+    winners: Counter[str] = Counter()
+    for _ in range(ROUNDS * 3):
+        action = held(world, asker)
+        PendingAction.objects.filter(pk=action.pk).update(expires_at=timezone.now() + dt.timedelta(milliseconds=30))
+
+        def act(number, a=action):
+            if number % 2:
+                return decide(a.pk, world.bob, approve=True, reason="", via="admin", now=timezone.now())
+            for _ in range(20):
+                expire_overdue(timezone.now())
+            return None
+
+        at_once(4, act)
+        expire_overdue(timezone.now() + dt.timedelta(seconds=1))
+        action.refresh_from_db()
+        winners[action.status] += 1
+        types = set(AuditEvent.objects.about("pending_action", str(action.pk)).values_list("type", flat=True))
+        approved = "action.approved" in types
+        assert approved or action.status == Status.EXPIRED
+    assert set(winners) <= {Status.EXPIRED, Status.APPROVED}
+
+
+def test_quorum_of_two_is_reached_by_two_at_once(world):
+    policy = world.policy(
+        "p",
+        {"tools": "*", "effect": "allow"},
+        {"tools": "update_*", "effect": "require_approval", "quorum": 2},
+    )
+    asker, carol = world.caller(policy), world.person("carol", "operators")
+    for _ in range(ROUNDS):
+        action = held(world, asker)
+        voters = [world.bob, carol]
+        answers = at_once(
+            2, lambda n, a=action: decide(a.pk, voters[n], approve=True, reason="", via="admin", now=timezone.now())
+        )
+        assert not any(isinstance(a, Stop) for a in answers)
+        action.refresh_from_db()
+        assert action.status == Status.APPROVED
