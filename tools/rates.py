@@ -53,6 +53,6 @@ def _usage(what: str, rate: str, *, increment: bool) -> Usage:
         )
     except Exception as error:  # whichever way the store fails, it did not count
         raise RateStoreUnavailableError(type(error).__name__) from error
-    if found is None or found["time_left"] < 0:
-        raise RateStoreUnavailableError("no count")
+    if found is None or (found["should_limit"] and found["count"] == 0):
+        raise RateStoreUnavailableError("no count")  # how the package says that its store lost the key
     return Usage(not found["should_limit"], found["count"], found["limit"], max(found["time_left"], 1))

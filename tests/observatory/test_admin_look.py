@@ -52,7 +52,7 @@ def test_policy_when_read_allows_nothing_unsafe() -> None:
 def test_look_when_read_names_only_files_of_ours() -> None:
     request = RequestFactory().get("/")
     names = [file(request) for file in [*UNFOLD["STYLES"], *UNFOLD["SCRIPTS"]]]
-    assert all(re.search(r"observatory/admin(\.\w+)?\.(css|js)$", name) for name in names)
+    assert all(re.search(r"observatory/(admin|pages)(\.\w+)?\.(css|js)$", name) for name in names)
 
 
 @pytest.mark.django_db

@@ -84,7 +84,8 @@ def test_quorum_of_two_is_reached_by_two_at_once(world):
         action = held(world, asker)
         voters = [world.bob, carol]
         answers = at_once(
-            2, lambda n, a=action: decide(a.pk, voters[n], approve=True, reason="", via="admin", now=timezone.now())
+            2,
+            lambda n, a=action.pk, v=voters: decide(a, v[n], approve=True, reason="", via="admin", now=timezone.now()),
         )
         assert not any(isinstance(a, Stop) for a in answers)
         action.refresh_from_db()

@@ -1,0 +1,194 @@
+"""HTTP tools against a real endpoint: where they may go, what they send, what each answer means."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from telemetry.recorder import SYSTEM
+from tools.actions.tools import declare, save_endpoint, save_tool
+from tools.models import HttpEndpoint, Policy, Tool
+from tools.registry import Declaration
+
+pytestmark = pytest.mark.django_db
+SCHEMA = {
+    "type": "object",
+    "properties": {"order_id": {"type": "string"}, "note": {"type": "string"}},
+    "required": ["order_id"],
+}
+
+
+@pytest.fixture
+def endpoint():
+    """A server that answers what `answer` says, and remembers what it was asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self):
+            length = int(self.headers.get("Content-Length") or 0)
+            server.asked.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
+            status, headers, body = server.answer
+            self.send_response(status)
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = _serve  # noqa: N815 (http.server's names)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.answer = [], (200, {}, b'{"state": "sent"}')
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def open_loopback(settings):
+    settings.EGRESS_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+
+
+def http_tool(url, *, method="POST", secret=None, **fields):
+    tool = save_tool(Tool(name="orders.note", executor="http", network="yes", **fields), SYSTEM)
+    declare(tool, Declaration("orders.note", "Note", "Notes on an order.", SCHEMA, None, {}, {}), SYSTEM)
+    save_endpoint(
+        HttpEndpoint(tool=tool, method=method, url=url, secret_header="Authorization" if secret else ""),
+        SYSTEM,
+        secret=secret,
+    )
+    return tool
+
+
+def call(world, **headers):
+    policy = Policy.objects.filter(name="orders").first() or world.allowing("orders.*", name="orders")
+    return world.caller(policy).call("orders.note", {"order_id": "a/b ?c", "note": "hei"}, **headers)
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_a_post_fills_the_path_and_sends_the_rest_as_canonical_json(world, endpoint):
+    http_tool(endpoint.url + "/orders/{order_id}/notes", secret="Bearer s3cret")
+    answer = call(world)
+    assert (answer.status_code, answer.json()) == (200, {"state": "sent"})
+    ((method, path, headers, body),) = endpoint.asked
+    assert (method, path, body) == ("POST", "/orders/a%2Fb%20%3Fc/notes", b'{"note":"hei"}')
+    assert headers["Authorization"] == "Bearer s3cret"
+    assert answer["X-Trace-Id"] in headers["traceparent"]
+    assert headers["Idempotency-Key"]
+    assert "X-Api-Key" not in {name.title() for name in headers}
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_a_get_sends_arguments_as_query(world, endpoint):
+    http_tool(endpoint.url + "/orders", method="GET", read_only=True)
+    assert call(world).status_code == 200
+    assert endpoint.asked[0][1] == "/orders?note=hei&order_id=a%2Fb+%3Fc"
+
+
+@pytest.mark.usefixtures("open_loopback")
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        ((200, {}, b'{"ok": true}'), 200, None),
+        ((200, {}, b"[1, 2]"), 200, None),
+        ((204, {}, b""), 200, None),
+        ((200, {}, b"<html>"), 502, "tool_output_invalid"),
+        ((200, {}, b'{"a":1,"a":2}'), 502, "tool_output_invalid"),
+        ((400, {}, b"{}"), 422, "tool_error"),
+        ((500, {}, b"{}"), 502, "tool_failed"),
+        ((302, {"Location": "http://127.0.0.1:1/"}, b""), 502, "egress_refused"),
+    ],
+)
+def test_each_answer_has_its_meaning(world, endpoint, answer, status, code):
+    http_tool(endpoint.url + "/x")
+    endpoint.answer = answer
+    got = call(world)
+    assert got.status_code == status
+    assert got.json().get("code") == code
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "0.0.0.0"]
+)
+def test_an_address_inside_is_refused_at_connect_time_and_nothing_arrives(world, endpoint, settings, host):
+    port = endpoint.server_address[1]
+    tool = http_tool("https://orders.example.com/x")
+    HttpEndpoint.objects.filter(tool=tool).update(url=f"http://{host}:{port}/x")
+    refused = call(world)
+    assert refused.status_code == 502
+    assert refused.json()["code"] in ("egress_refused", "tool_unreachable")
+    assert endpoint.asked == []
+
+
+def test_the_same_call_passes_where_the_operator_opens_the_network(world, endpoint, settings):
+    http_tool("https://orders.example.com/x")
+    HttpEndpoint.objects.update(url=f"{endpoint.url}/x")
+    assert call(world).json()["code"] == "egress_refused"
+    settings.EGRESS_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    assert call(world, Idempotency_Key="k").status_code == 200
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.com", "http://169.254.169.254/latest", "nonsense"]
+)
+def test_a_url_that_can_never_be_called_is_refused_in_the_form(world, url):
+    from django.core.exceptions import ValidationError
+
+    with pytest.raises(ValidationError) as refused:
+        http_tool(url)
+    assert "url" in refused.value.message_dict
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_a_refused_connection_ran_nothing_and_frees_the_key(world, endpoint):
+    http_tool("http://127.0.0.1:1/x")
+    first = call(world, Idempotency_Key="k")
+    assert (first.status_code, first.json()["code"]) == (502, "tool_unreachable")
+    HttpEndpoint.objects.update(url=f"{endpoint.url}/x")
+    assert call(world, Idempotency_Key="k").status_code == 200
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_a_time_out_is_unknown_and_never_runs_again(world, endpoint):
+    done = threading.Event()
+    http_tool(endpoint.url + "/x", timeout_s=1)
+
+    def slow(self):
+        endpoint.asked.append("slow")
+        done.wait(5)
+
+    endpoint.RequestHandlerClass.do_POST = slow
+    first = call(world, Idempotency_Key="k")
+    done.set()
+    assert (first.status_code, first.json()["code"]) == (504, "tool_timeout")
+    again = call(world, Idempotency_Key="k")
+    assert (again.status_code, again.json()["code"]) == (504, "tool_timeout")
+    assert again["Idempotency-Replayed"] == "true"
+    assert endpoint.asked == ["slow"]
+
+
+def test_the_secret_is_stored_sealed_and_never_shown(world):
+    http_tool("https://orders.example.com/x", secret="Bearer hunter2")
+    endpoint = HttpEndpoint.objects.get()
+    assert b"hunter2" not in bytes(endpoint.sealed_secret)
+    assert "hunter2" not in json.dumps(list(HttpEndpoint.objects.values_list("url", "secret_header")))
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_a_long_result_is_cut_with_a_handle_to_the_whole(world, endpoint):
+    http_tool(endpoint.url + "/x", result_limit_bytes=1024)
+    endpoint.answer = (200, {}, json.dumps({"text": "ø" * 5_000}).encode())
+    caller = world.caller(world.allowing("orders.*"))
+    body = caller.call("orders.note", {"order_id": "1"}).json()
+    assert body["truncated"] is True
+    assert len(body["start"].encode()) <= 1024
+    assert caller.get(f"/results/{body['handle']}").json() == {"text": "ø" * 5_000}
+    other = world.caller(caller.key.policy, name="other-agent")
+    assert other.get(f"/results/{body['handle']}").status_code == 404
