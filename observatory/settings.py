@@ -6,6 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from observatory.admin_look import UNFOLD  # noqa: F401 (Unfold reads it as a setting)
 from observatory.content_security import CONTENT_SECURITY_POLICY  # noqa: F401 (as above, django-csp)
 from observatory.env import BASE_DIR, Environment, database_url, read_dotenv
+from observatory.version import VERSION
 
 read_dotenv()
 env = Environment()
@@ -194,7 +195,7 @@ LOGGING = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "MCP Observatory",
     "DESCRIPTION": "The control plane between AI agents and the tools they call.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
@@ -203,5 +204,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "Bearer": {"type": "http", "scheme": "bearer"},
+        }
+    },
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
 }

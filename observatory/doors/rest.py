@@ -38,6 +38,7 @@ class ToolCallView(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    keyed = True
 
     @openapi.tool_call
     def post(self, request: Request, name: str) -> Response:
