@@ -59,6 +59,7 @@ VARIABLES = (
     Variable("OBSERVATORY_EGRESS_ALLOW", list, [], "Private networks that tools may call, as CIDR, comma separated."),
     Variable("OBSERVATORY_DB_POOL_MAX", int, 16, "Most database connections of one process."),
     Variable("OBSERVATORY_SPAN_DAYS", int, 30, "Days that spans are kept."),
+    Variable("OBSERVATORY_DEMO_FOLDER", str, "", "Where the demonstration keeps its data; var/demo unless given."),
     Variable("API_KEY", str, "dev-key", "The demonstration's key; read with OBSERVATORY_DEMO only."),
     Variable(
         "ALLOWED_TOOLS",

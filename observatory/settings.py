@@ -1,5 +1,7 @@
 """One settings file; everything that differs between installations comes from the environment (observatory/env.py)."""
 
+from pathlib import Path
+
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -178,6 +180,7 @@ REST_FRAMEWORK = {
 AUDIT_TRAIL = env("OBSERVATORY_AUDIT_TRAIL")
 EGRESS_ALLOWED_NETWORKS = env("OBSERVATORY_EGRESS_ALLOW")
 SPAN_DAYS = env("OBSERVATORY_SPAN_DAYS")
+DEMO_FOLDER = Path(env("OBSERVATORY_DEMO_FOLDER") or BASE_DIR / "var" / "demo")
 DEMO_API_KEY = env("API_KEY") if DEMO else ""
 DEMO_ALLOWED_TOOLS = env("ALLOWED_TOOLS") if DEMO else []
 

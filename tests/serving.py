@@ -36,12 +36,20 @@ def free_port() -> int:
 class Server:
     """One granian with its workers, in a process group of its own."""
 
-    def __init__(self, folder: Path, *, port: int = 0, workers: int = 1, **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        workers: int = 1,
+        application: str = "observatory.wsgi:application",
+        **environment: str,
+    ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / f"server-{self.port}.log"
         self._command = [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "observatory.wsgi:application"),
+            *(sys.executable, "-m", "granian", "--interface", "wsgi", application),
             *("--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)),
             *("--blocking-threads", "16", "--log-level", "warning"),
         ]
@@ -60,6 +68,11 @@ class Server:
                 raise AssertionError(self._log.read_text(errors="replace")[-3000:])
             time.sleep(0.05)
         return self
+
+    def group(self) -> int:
+        """The process group of the server and its workers."""
+        assert self._process
+        return self._process.pid
 
     def kill(self) -> None:
         """kill -9 of everything at once: no handler runs."""

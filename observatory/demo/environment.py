@@ -16,8 +16,12 @@ from observatory.embedded.postgres import DURABLE, Postgres
 from observatory.embedded.valkey import Valkey
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-FOLDER = BASE_DIR / "var" / "demo"
 _servers: list[Postgres | Valkey] = []
+
+
+def folder() -> Path:
+    """Where data and secrets of the demonstration are kept between runs."""
+    return Path(os.environ.get("OBSERVATORY_DEMO_FOLDER") or BASE_DIR / "var" / "demo")
 
 
 def prepare(arguments: list[str]) -> None:
@@ -28,12 +32,12 @@ def prepare(arguments: list[str]) -> None:
         return
     if "--fresh" in arguments:
         _start_over()
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder().mkdir(parents=True, exist_ok=True)
     _set(_secrets())
     if not (os.environ.get("DATABASE_URL") or os.environ.get("MCP_OBSERVATORY_PG_DSN")):
-        os.environ["DATABASE_URL"] = _started(Postgres(FOLDER / "postgres", DURABLE)).url()
+        os.environ["DATABASE_URL"] = _started(Postgres(folder() / "postgres", DURABLE)).url()
     if not os.environ.get("REDIS_URL"):
-        os.environ["REDIS_URL"] = _started(Valkey(FOLDER / "valkey")).url()
+        os.environ["REDIS_URL"] = _started(Valkey(folder() / "valkey")).url()
 
 
 def _started(server: Postgres | Valkey) -> Postgres | Valkey:
@@ -51,8 +55,8 @@ def stop() -> None:
 
 def _start_over() -> None:
     for name in ("postgres", "valkey"):
-        remove_data(FOLDER / name)
-    shutil.rmtree(FOLDER, ignore_errors=True)
+        remove_data(folder() / name)
+    shutil.rmtree(folder(), ignore_errors=True)
 
 
 def _set(more: dict[str, str]) -> None:
@@ -61,7 +65,7 @@ def _set(more: dict[str, str]) -> None:
         "OBSERVATORY_DEMO": "1",
         "OBSERVATORY_HTTPS": "off",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
-        "OBSERVATORY_AUDIT_TRAIL": str(FOLDER / "audit.jsonl"),
+        "OBSERVATORY_AUDIT_TRAIL": str(folder() / "audit.jsonl"),
         "SECRET_KEY": secrets.token_urlsafe(48),
         "OBSERVATORY_MASTER_SECRET": secrets.token_urlsafe(48),
     }
@@ -70,7 +74,7 @@ def _set(more: dict[str, str]) -> None:
 
 
 def _secrets() -> dict[str, str]:
-    path = FOLDER / "secrets.json"
+    path = folder() / "secrets.json"
     if path.exists():
         kept: dict[str, str] = json.loads(path.read_text())
         return kept

@@ -110,8 +110,7 @@ def _agent(name: str, description: str, owner: User, policy: Policy) -> None:
 
 def _remember(secret: str) -> None:
     """The second agent's key, for the scenario: in the demonstration's own folder, readable by its user only."""
-    folder = settings.BASE_DIR / "var" / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "second-key"
+    settings.DEMO_FOLDER.mkdir(parents=True, exist_ok=True)
+    path = settings.DEMO_FOLDER / "second-key"
     path.touch(mode=0o600)
     path.write_text(secret)

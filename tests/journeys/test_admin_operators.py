@@ -21,6 +21,7 @@ from tools.models import Agent, AgentKey, KillSwitch
 from tools.scopes import Scope
 
 PASSWORD = "correct horse battery"
+NO_ROWS = {"keys-TOTAL_FORMS": "0", "keys-INITIAL_FORMS": "0"}
 HOSTILE = "<script>alert(1)</script>\u202evip\u200b" + " " * 9_900 + "\U000e0100the end"
 
 
@@ -57,12 +58,12 @@ def vote(client: Client, pending: PendingAction, what: str = "approve", **fields
 # keys
 
 
-def new_key_form(client: Client, agent: Agent, owner: Any, **fields: Any) -> dict[str, Any]:
+def new_key_form(client: Client, of: Agent, owner: Any, **fields: Any) -> dict[str, Any]:
     page = client.get(reverse("admin:tools_agentkey_add")).content.decode()
     ticket = re.search(r'name="ticket" value="([^"]+)"', page)
     assert ticket
     return {
-        "agent": agent.pk,
+        "agent": of.pk,
         "owner": owner.pk,
         "policy": "",
         "scopes": [Scope.TOOLS_CALL],
@@ -82,7 +83,7 @@ def test_key_when_its_form_is_sent_twice_is_made_once_and_shown_once(world: Any)
     secret = re.search(r"mo_test_\w{8}_[\w-]+", first.content.decode())
     assert secret
     assert f"_{key.public_id}_" in secret[0]
-    assert first["Cache-Control"] == "no-store"
+    assert "no-store" in first["Cache-Control"]
     again = client.post(reverse("admin:tools_agentkey_add"), form)
     assert again.status_code == 409
     assert secret[0] not in again.content.decode()
@@ -98,6 +99,7 @@ def test_key_when_its_form_is_sent_twice_is_made_once_and_shown_once(world: Any)
         ({"rate": "often"}, "rate"),
         ({"expires_at_0": "2001-01-01", "expires_at_1": "00:00:00"}, ""),
         ({"agent": ""}, "agent"),
+        ({"ticket": "made up"}, ""),
     ],
 )
 def test_key_when_its_form_is_wrong_is_not_made(world: Any, fields: dict[str, str], field: str) -> None:
@@ -154,7 +156,7 @@ def test_key_when_revoked_keeps_the_reason(world: Any) -> None:
 def test_agent_when_changed_keeps_its_name(world: Any) -> None:
     agent, client = world.caller(None).key.agent, signed_in(chief(world))
     change = reverse("admin:tools_agent_change", args=[agent.pk])
-    client.post(change, {"name": "other", "owner": world.bob.pk, "description": "Bills."})
+    client.post(change, {"name": "other", "owner": world.bob.pk, "description": "Bills.", **NO_ROWS})
     agent.refresh_from_db()
     assert (agent.name, agent.owner, agent.description) == ("billing-agent", world.bob, "Bills.")
     assert AuditEvent.objects.filter(type="agent.changed", actor="dora").count() == 1
@@ -237,9 +239,8 @@ def test_decision_when_it_may_not_be_says_why_and_changes_nothing(
     if arrange == "rejected":
         rows.update(status="rejected")
     if arrange == "overdue":
-        rows.update(
-            created_at=timezone.now() - dt.timedelta(hours=2), expires_at=timezone.now() - dt.timedelta(hours=1)
-        )
+        over = timezone.now() - dt.timedelta(hours=1)
+        rows.update(created_at=over - dt.timedelta(hours=1), expires_at=over)
     if arrange == "finance only":
         rows.update(eligible_groups=["finance"])
     before = rows.values().get()

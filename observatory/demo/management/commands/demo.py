@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
     def _start(self, port: int) -> dict[str, Kept]:
         def keep(name: str, *command: str) -> Kept:
-            log = environment.FOLDER / f"{name}.log"
+            log = environment.folder() / f"{name}.log"
             return Kept([sys.executable, "-m", *command], env=dict(os.environ), log=log)
 
         web = (
@@ -73,7 +73,7 @@ class Command(BaseCommand):
             str(port),
         )
         size = ("--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS), "--log-level", "warning")
-        beat = str(environment.FOLDER / "beat-schedule")
+        beat = str(environment.folder() / "beat-schedule")
         return {
             "web": keep("web", *web, *size),
             "worker": keep(
@@ -93,7 +93,7 @@ class Command(BaseCommand):
         web.wait_until(ready, seconds=60)
 
     def _workflow(self, address: str) -> None:
-        second = environment.FOLDER / "second-key"
+        second = environment.folder() / "second-key"
         run_name = f"demo-{Path(settings.BASE_DIR).name}-{time.time_ns()}"
         workflow = run(
             address,

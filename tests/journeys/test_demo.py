@@ -1,0 +1,96 @@
+"""`make demo` as a newcomer has it: it shows the workflow, serves the earlier system's client, survives kill -9."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.seed_client import SeedClient
+from tests.serving import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE", "ALLOWED_HOSTS")
+
+
+class Demo:
+    """The demonstration in a process of its own, with data of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.port, self.said = folder, free_port(), ""
+
+    def __enter__(self):
+        environment = {k: v for k, v in os.environ.items() if k not in OURS and not k.startswith("OBSERVATORY")}
+        environment["OBSERVATORY_DEMO_FOLDER"] = str(self.folder)
+        command = [sys.executable, "manage.py", "demo", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        ready = threading.Event()
+
+        def read():
+            for line in self.process.stdout:
+                self.said += line
+                if "Ctrl-C stops everything" in line:
+                    ready.set()
+            ready.set()
+
+        self.reader = threading.Thread(target=read)
+        self.reader.start()
+        assert ready.wait(120), self.said
+        assert "Ctrl-C" in self.said, self.said
+        return self
+
+    def __exit__(self, *error):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        self.reader.join()
+        self.process.stdout.close()
+
+    def client(self, key="dev-key"):
+        return SeedClient(f"http://127.0.0.1:{self.port}", key)
+
+
+def test_the_demonstration(tmp_path):
+    folder = tmp_path / "demo"
+    with Demo(folder) as demo:
+        assert re.search(r"create_ticket +ticket \d+, idempotent_replay: True", demo.said)
+        assert "own_request" in demo.said
+
+        # the earlier system's client, unchanged, twice
+        first, second = demo.client().scenario("ticket-1"), demo.client().scenario("ticket-1")
+        assert set(first["ticket"]) == {"ticket", "idempotent_replay"}
+        assert set(first["ticket"]["ticket"]) == {"id", "customer_id", "title", "priority", "created_at"}
+        assert second["ticket"] == first["ticket"] | {"idempotent_replay": True}
+        assert set(first["confirmed"]) == {"ok", "status", "customer"}
+        assert first["confirmed"]["customer"]["status"] == "at_risk"
+        assert first["message"] == {"sent": True, "channel": "support"}
+        assert demo.client().request("GET", "/health") == (200, {"ok": True, "version": "0.1.0"})
+        impact = demo.client().post("/tools/get_incident_impact", {"incident_id": "INC-1"})
+        assert [c["name"] for c in impact["affected_customers"]] == ["ACME AB", "Nordic Widgets"]
+
+        # the second agent can't confirm for itself
+        other = demo.client((folder / "second-key").read_text())
+        held = other.post("/tools/update_customer_status", {"customer_id": 1, "new_status": "x", "confirm": True})
+        status, answer = other.request("POST", f"/confirm/{held['pending_action_id']}", {"approve": True})
+        assert (status, answer["code"]) == (403, "own_request")
+
+        demo.process.kill()  # nothing may need a hand afterwards
+
+    with Demo(folder) as again:
+        assert again.client().post("/tools/search_customer", {"query": "acme"})["results"][0]["status"] != "active"
+        replay = again.client().scenario("ticket-1")
+        assert replay["ticket"] == first["ticket"] | {"idempotent_replay": True}
+        status, ready = again.client().request("GET", "/health/ready")
+        assert (status, ready["database"], ready["broker"], ready["migrations"]) == (200, True, True, True)
+
+    lines = [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
+    assert {"key.created", "policy.published", "call.settled", "action.done"} <= {line["type"] for line in lines}
+    assert "dev-key" not in (folder / "audit.jsonl").read_text()

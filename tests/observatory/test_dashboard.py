@@ -1,0 +1,125 @@
+"""The first page: each block for those who may see it, true, and at a fixed price."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from observatory.dashboard import dashboard_for
+from telemetry import trail
+from telemetry.models import Heartbeat, RefusalCount
+from telemetry.recorder import SYSTEM
+from telemetry.tasks import BEAT
+from tools.actions.switches import engage
+from tools.models import KillSwitch
+
+pytestmark = pytest.mark.django_db
+
+
+def fresh(person: Any) -> Any:
+    """The same person, whose permissions nobody has read yet."""
+    return get_user_model().objects.get(pk=person.pk)
+
+
+def status_change(world: Any, caller: Any, status: str = "vip") -> None:
+    caller.call("update_customer_status", {"customer_id": world.acme.pk, "new_status": status})
+
+
+def test_waiting_when_asked_by_alice_is_for_bob(world: Any) -> None:
+    status_change(world, world.caller(world.allowing()))
+    now = timezone.now()
+    assert dashboard_for(fresh(world.alice), now).waiting == []
+    [line] = dashboard_for(fresh(world.bob), now).waiting or []
+    assert line.text == "update_customer_status for billing-agent"
+    assert "new_status: vip" in line.detail
+    assert dashboard_for(fresh(world.charlie), now).waiting is None
+
+
+def test_waiting_when_for_a_group_is_for_that_group(world: Any) -> None:
+    policy = world.policy(
+        "finance", {"tools": "*", "effect": "require_approval", "groups": ["auditors"], "name": "Finance agrees"}
+    )
+    status_change(world, world.caller(policy))
+    now = timezone.now()
+    assert dashboard_for(fresh(world.bob), now).waiting == []
+    assert len(dashboard_for(fresh(world.person("fay", "auditors")), now).waiting or []) == 1
+
+
+def test_hour_when_calls_were_denied_says_why_and_where(world: Any) -> None:
+    caller = world.caller(world.allowing("search_customer"))
+    caller.call("search_customer", {"query": "a"})
+    caller.call("search_customer", {})
+    for _ in range(2):
+        caller.call("send_message", {"channel": "#a", "message": "b"})
+    hour = dashboard_for(fresh(world.bob), timezone.now()).hour
+    assert hour
+    assert (hour.calls, hour.denied, hour.held, hour.errors) == (4, 3, 0, 0)
+    assert [(line.of, line.note) for line in hour.reasons] == [("unknown_tool", "2"), ("denied_schema", "1")]
+    assert [(line.of, line.note) for line in hour.tools] == [("send_message", "2"), ("search_customer", "1")]
+    later = dashboard_for(fresh(world.bob), timezone.now() + dt.timedelta(hours=2)).hour
+    assert later
+    assert later.calls == 0
+
+
+@pytest.mark.parametrize(("age_s", "urgent"), [(None, True), (91, True), (15, False)])
+def test_beat_when_silent_is_urgent(world: Any, age_s: int | None, urgent: bool) -> None:
+    now = timezone.now()
+    if age_s is not None:
+        Heartbeat.objects.create(name=BEAT, at=now - dt.timedelta(seconds=age_s))
+    health = {line.text: line for line in dashboard_for(fresh(world.bob), now).health}
+    assert health["Beat and workers"].urgent is urgent
+
+
+def test_health_when_trail_writes_failed_and_strangers_knocked(world: Any) -> None:
+    now = timezone.now()
+    Heartbeat.objects.create(name=trail.FAILURES, at=now, failures=3)
+    for shard in (1, 2):
+        RefusalCount.objects.create(minute=now, reason="unauthenticated", shard=shard, count=4)
+    health = {line.text: line for line in dashboard_for(fresh(world.bob), now).health}
+    assert health["Audit trail"].urgent
+    assert health["Audit trail"].note.startswith("3 lines")
+    assert health["Refused before authentication"].note == "8 in the last hour"
+
+
+def test_soon_when_a_key_expires_and_a_draft_waits(world: Any) -> None:
+    now = timezone.now()
+    policy = world.allowing()
+    world.allowing(name="as published")
+    world.caller(policy, expires_at=now + dt.timedelta(days=8))
+    soon = world.caller(policy, name="b", expires_at=now + dt.timedelta(days=6)).key
+    world.add_rules(policy, {"tools": "x", "effect": "deny"})
+    found = dashboard_for(fresh(world.bob), now)
+    assert [line.of for line in found.keys or []] == [soon]
+    assert [line.of for line in found.drafts or []] == [policy]
+
+
+def test_frozen_when_a_switch_is_engaged(world: Any) -> None:
+    engage(KillSwitch(scope="everything", reason="INC-7"), SYSTEM)
+    [line] = dashboard_for(fresh(world.bob), timezone.now()).frozen or []
+    assert line.text == "Everything"
+
+
+def test_blocks_when_the_reader_may_see_nothing_are_not_there(world: Any, client: Any) -> None:
+    found = dashboard_for(fresh(world.charlie), timezone.now())
+    blocks = (found.waiting, found.frozen, found.hour, found.health, found.keys, found.drafts)
+    assert blocks == (None, None, None, [], None, None)
+    client.force_login(world.charlie)
+    assert client.get("/admin/").status_code == 200
+
+
+def test_first_page_when_there_is_much_costs_as_many_queries_as_for_little(
+    world: Any, django_assert_max_num_queries: Any
+) -> None:
+    callers = [world.caller(world.allowing(name=f"policy {n}"), name=f"agent-{n}") for n in range(6)]
+    for caller in callers:
+        status_change(world, caller)
+        status_change(world, caller, "gone")
+        caller.call("nope")
+    bob = fresh(world.bob)
+    # Two of them read his permissions, one his groups, four compare every draft with what is in force.
+    with django_assert_max_num_queries(13):
+        found = dashboard_for(bob, timezone.now())
+    assert len(found.waiting or []) == 10
+    assert found.more_waiting
