@@ -107,8 +107,7 @@ def burn(action_id: Any, now: dt.datetime) -> Permit | Refused:
 
 def _changed_since(action: PendingAction, revision_in_force: int, now: dt.datetime) -> str:
     """What changed since the agent asked, as a reason code; empty where nothing did."""
-    key: AgentKey = AgentKey.objects.select_related("owner").get(pk=action.agent_key_id)
-    if key.state(now) in ("revoked", "expired") or not key.owner.is_active:
+    if AgentKey.objects.select_related("owner").get(pk=action.agent_key_id).in_force(now) is None:
         return "key_revoked"
     if KillSwitch.objects.engaged().touching(agent_id=action.agent_id, tool_id=action.tool_id).exists():
         return "frozen"

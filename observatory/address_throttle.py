@@ -10,7 +10,7 @@ from observatory.doors.problem import MEDIA_TYPE, TYPE
 from tools.rates import RateStoreUnavailableError, consume
 from tools.reasons import reason
 
-UNTHROTTLED = ("/static/", "/health")
+UNTHROTTLED = ("/static/", "/health", "/health/ready")
 
 
 class AddressThrottle:
@@ -20,7 +20,7 @@ class AddressThrottle:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith(UNTHROTTLED):
+        if request.path in UNTHROTTLED or request.path.startswith(UNTHROTTLED[0]):
             return self.get_response(request)
         try:
             usage = consume(f"address:{client_address(request)}", settings.ADDRESS_RATE)

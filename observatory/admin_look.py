@@ -15,6 +15,10 @@ def _style(request: HttpRequest) -> str:
     return static("observatory/admin.css")
 
 
+def _pages(request: HttpRequest) -> str:
+    return static("observatory/pages.css")
+
+
 def _script(request: HttpRequest) -> str:
     return static("observatory/admin.js")
 
@@ -34,7 +38,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "observatory.admin_site.environment_label",
-    "STYLES": [_style],
+    "STYLES": [_style, _pages],
     "SCRIPTS": [_script],
     "COMMAND": {"search_models": False, "show_history": False},
     "SIDEBAR": {

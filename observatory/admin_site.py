@@ -1,13 +1,18 @@
 """The operators' site: Unfold's, with a sidebar in the words of DESIGN.md and without styles written into the page."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
+from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
+
+from observatory.dashboard import dashboard_for
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
         "Rules",
         (
             Page("Policies", "policy", "admin:tools_policy_changelist", "tools.view_policy"),
-            Page("May it?", "help", "admin:may_it", "tools.view_policy"),
+            Page("May it?", "help", "admin:may_it", "tools.explain_access"),
         ),
     ),
     (
@@ -104,3 +109,15 @@ class ObservatoryAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold shi
         # Unfold would write them as a <style> element; observatory/admin.css sets the same variables.
         context["colors"] = None
         return context
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        board = {"board": dashboard_for(request.user, timezone.now())}
+        page: TemplateResponse = super().index(request, board | (extra_context or {}))
+        return page
+
+    def add_page(self, route: str, view: Callable[..., HttpResponse], name: str) -> None:
+        """The site has a page of its own, as admin:<name>; the view gets the site as `site`."""
+        self._pages = [*getattr(self, "_pages", ()), path(route, self.admin_view(view), {"site": self}, name)]
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        return [*getattr(self, "_pages", ()), *super().get_urls()]

@@ -24,8 +24,8 @@ def run_approved(action_id: uuid.UUID | str, now: dt.datetime) -> Outcome | Reas
     if isinstance(permit, Refused):
         return reason(permit.code)
     action = PendingAction.objects.select_related("arguments", "agent_key", "tool").get(pk=action_id)
-    arguments = _arguments(action)
-    if arguments is None:
+    arguments, key = _arguments(action), action.agent_key.in_force(now)
+    if arguments is None or key is None:
         _failed(permit, "part_unavailable", now)
         return reason("part_unavailable")
     outcome = invoke(
@@ -35,7 +35,7 @@ def run_approved(action_id: uuid.UUID | str, now: dt.datetime) -> Outcome | Reas
             door=Door.APPROVAL,
             trace=_trace_of(action),
             received_at=now,
-            identified_as=action.agent_key.public_id,
+            identified_as=key.public_id,
             permit=permit,
         )
     )

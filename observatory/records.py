@@ -14,6 +14,7 @@ from approvals.transitions import record_result
 from telemetry.models import AuditEvent, Payload, Span
 from telemetry.models.span import span_row_id
 from telemetry.recorder import SYSTEM, Actor, Ruling, Subject, record_event, record_spans
+from telemetry.visible import visible
 from tools import idempotency
 from tools.contract import Execution, Outcome, Ran, Stop, ToolCall, Verdict
 from tools.key_use import note_use
@@ -46,7 +47,7 @@ class Stopwatch:
         return record_event(
             type_,
             _actor(call),
-            Subject("tool", str(call.tool.id) if call.tool else "", call.tool_name[:64]),
+            Subject("tool", str(call.tool.id) if call.tool else "", _tool_name(call)),
             ruling=_ruling(call, why),
             trace_id=call.trace.trace_id,
             data={"door": call.door.value, "stage": self.current}
@@ -66,7 +67,7 @@ class Stopwatch:
                     span_id=call.trace.span_id,
                     parent_span_id=call.trace.parent_span_id,
                     door=call.door.value,
-                    tool_name=call.tool_name[:64],
+                    tool_name=_tool_name(call),
                     start_time=call.received_at,
                     end_time=max(now, call.received_at),
                     decision=ruling.decision,
@@ -81,6 +82,11 @@ class Stopwatch:
                 )
             ]
         )
+
+
+def _tool_name(call: ToolCall) -> str:
+    """The name as it may be stored: what no tool can be called is written with visible escapes."""
+    return visible(call.tool_name[:64])[:64]
 
 
 def _actor(call: ToolCall) -> Actor:
@@ -133,6 +139,10 @@ def settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None
             log.exception("outcome not recorded, try %s, trace %s", attempt + 1, call.trace.trace_id)
             if not connection.in_atomic_block:
                 connection.close()
+        except Exception:
+            # The effect has happened: a fault of ours must not turn it into a denial.
+            log.exception("outcome not recorded, trace %s", call.trace.trace_id)
+            break
     unrecorded = Execution(
         "outcome_unrecorded", execution.ran, detail=f"Look for the trace {call.trace.trace_id} in the log."
     )

@@ -15,6 +15,7 @@ EVENT_TYPES = {
     "key.created": "A key was issued; its secret was shown once.",
     "key.changed": "A key's scopes, policy, rate or expiry changed.",
     "key.rotated": "A key was replaced; the old one works until its grace ends.",
+    "key.refused": "A key was refused at a door: it lacks a scope, or its owner may not decide.",
     "key.revoked": "A key works no more.",
     # tools
     "tool.registered": "A tool became known.",
@@ -42,6 +43,9 @@ EVENT_TYPES = {
     "action.done": "An approved action ran.",
     "action.failed": "An approved action definitely did not happen.",
     "action.unknown": "An approved action was cut off; whether it ran is not known.",
+    # people
+    "person.changed": "An account was added or changed: its groups, permissions or state.",
+    "group.changed": "A group was added or its permissions changed.",
     # reading what is protected
     "payload.read": "Somebody read full bytes.",
     "access.explained": "Somebody asked what a call would be answered.",

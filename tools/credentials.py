@@ -34,8 +34,12 @@ def digest_of(credential: str) -> str:
     return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def new_credential() -> NewCredential:
-    public_id = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+def new_public_id() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def new_credential(public_id: str = "") -> NewCredential:
+    public_id = public_id or new_public_id()
     body = f"mo_{environment_word()}_{public_id}_{secrets.token_urlsafe(32)}"
     text = body + checksum(body)
     return NewCredential(text, public_id, digest_of(text))

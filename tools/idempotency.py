@@ -18,6 +18,7 @@ from telemetry.models import Payload
 from telemetry.recorder import open_payload, store_payload
 from tools.contract import Stop, ToolCall, Verdict, deny
 from tools.models import IdempotencyRecord
+from tools.output_paths import mask_paths
 
 KEPT_FOR = dt.timedelta(hours=24)
 LEASE_BEYOND_TIMEOUT = dt.timedelta(seconds=30)
@@ -71,9 +72,9 @@ def _meaning(record: IdempotencyRecord, call: ToolCall, now: dt.datetime) -> Sto
     stored = stored_answer(record.result)
     if stored is None:
         return deny("outcome_unknown", "The stored answer can't be read any more.", call)
-    return Stop(
-        Verdict.REPLAY, record.reason, stored["detail"], {"body": stored["body"], "facts": stored["facts"]}, call
-    )
+    # A rule that came since may mask what the first answer still showed.
+    body = mask_paths(stored["body"], call.decision.redact if call.decision else ())
+    return Stop(Verdict.REPLAY, record.reason, stored["detail"], {**stored["facts"], "body": body}, call)
 
 
 def stored_answer(payload: Payload | None) -> dict[str, Any] | None:
@@ -139,19 +140,11 @@ def remember_held(claim: Claim, answer: Payload) -> None:
 
 
 def settle(claim: Claim, code: str, payload: Payload, now: dt.datetime) -> bool:
-    """The claim holds the outcome; False where the fence is stale."""
+    """The claim holds the outcome, also where it came after the lease; False where the fence is stale."""
+    open_still = [Status.RUNNING, Status.UNKNOWN]
     return bool(
-        IdempotencyRecord.objects.filter(pk=claim.record_id, fence=claim.fence, status=Status.RUNNING).update(
+        IdempotencyRecord.objects.filter(pk=claim.record_id, fence=claim.fence, status__in=open_still).update(
             status=Status.DONE, reason=code, result=payload, expires_at=now + KEPT_FOR
-        )
-    )
-
-
-def mark_unknown(claim: Claim) -> bool:
-    """The run was cut off or may have happened; it does not run again."""
-    return bool(
-        IdempotencyRecord.objects.filter(pk=claim.record_id, fence=claim.fence, status=Status.RUNNING).update(
-            status=Status.UNKNOWN
         )
     )
 

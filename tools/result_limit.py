@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Any
 
-from telemetry.canonical import NotCanonical, canonical_bytes
+from telemetry.canonical import canonical_bytes
 from telemetry.models import Payload
 from telemetry.recorder import store_payload
 from tools.contract import Execution, ToolCall
@@ -17,11 +17,7 @@ def bounded(call: ToolCall, execution: Execution) -> tuple[dict[str, Any], dict[
     output = execution.output if isinstance(execution.output, dict) else {}
     if "idempotent_replay" in (call.tool.output_schema or {}).get("properties", {}) and execution.code == "allowed":
         output = {**output, "idempotent_replay": False}
-    try:
-        data = canonical_bytes(output)
-    except NotCanonical:
-        # The tool's own values (a huge integer, a NaN) can't travel as JSON numbers.
-        return {"error": "the tool's output can't be represented as JSON"}, {}
+    data = canonical_bytes(output)
     limit = call.tool.result_limit_bytes
     if len(data) <= limit:
         return output, {}

@@ -89,6 +89,10 @@ class ToolView:
     def validator(self) -> SchemaValidator:
         return SchemaValidator(self.input_schema)
 
+    @cached_property
+    def output_validator(self) -> SchemaValidator | None:
+        return SchemaValidator(self.output_schema) if self.output_schema is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
@@ -172,6 +176,9 @@ def _read(version: int | None) -> Snapshot:
     tools = Tool.objects.filter(current_version__isnull=False).select_related("current_version", "http_endpoint")
     policies = Policy.objects.select_related("current_revision")
     switches = list(KillSwitch.objects.engaged())
+    in_force = {p.current_revision_id for p in policies}
+    for gone in [revision_id for revision_id in _programs if revision_id not in in_force]:
+        del _programs[gone]
     return Snapshot(
         version=version,
         keys={k.digest: k for k in keys},

@@ -1,7 +1,9 @@
 """Pending actions over REST: look, wait, cancel; decide by a key that may confirm."""
 
+import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.utils import timezone
@@ -15,6 +17,7 @@ from approvals.states import OPEN, Status
 from observatory.approved import run_approved
 from observatory.doors import openapi
 from observatory.doors.body import json_object
+from observatory.doors.key_authentication import record_refusal
 from observatory.doors.problem import Refusal, problem
 from telemetry.connections import release_connection
 from telemetry.recorder import Actor
@@ -27,6 +30,8 @@ from tools.snapshot import KeyView
 
 LONGEST_WAIT_S = 30
 POLL_S = 0.25
+# Waiting holds a thread, so that only so many may wait in one process; the others are answered at once.
+_waiting = threading.BoundedSemaphore(32)
 HELD_FIELDS = ("requires_confirmation", "pending_action_id")
 
 
@@ -54,6 +59,7 @@ class ConfirmView(APIView):
             action_id_of(action_id), owner, approve=approve, reason=why, via="confirm", now=timezone.now()
         )
         if isinstance(decided, Stop):
+            record_refusal(key, decided.code, request.path)
             return problem(decided.reason, decided.detail, facts=decided.facts)
         if decided.rejected:
             return Response({"ok": True, "status": "rejected", **_null_fields(decided.action)})
@@ -90,18 +96,16 @@ class ActionView(APIView):
     @openapi.action
     def get(self, request: Request, action_id: str) -> Response:
         key: KeyView = request.user  # type: ignore[assignment]
-        wanted = action_id_of(action_id)
-        deadline = time.monotonic() + _wait_of(request)
-        while True:
-            action = (
-                PendingAction.objects.select_related("tool", "result").asked_by(key.agent_id).filter(pk=wanted).first()
-            )
+        wanted, seconds = action_id_of(action_id), _wait_of(request)
+
+        def look() -> PendingAction:
+            found = PendingAction.objects.select_related("tool", "result").asked_by(key.agent_id).filter(pk=wanted)
+            action = found.first()
             if action is None:
                 raise Refusal("unknown_action")
-            if action.status not in (*OPEN, Status.EXECUTING) or time.monotonic() >= deadline:
-                return Response(described(action))
-            release_connection()
-            time.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
+            return action
+
+        return Response(described(_awaited(look, seconds)))
 
     @openapi.cancel
     def delete(self, request: Request, action_id: str) -> Response:
@@ -112,6 +116,22 @@ class ActionView(APIView):
             return problem(cancelled.reason, cancelled.detail)
         cancelled.refresh_from_db()
         return Response(described(cancelled))
+
+
+def _awaited(look: Callable[[], PendingAction], seconds: float) -> PendingAction:
+    """The action once it has ended, or as it is when the time is over. Holds no database connection while it waits."""
+    deadline = time.monotonic() + seconds
+    action = look()
+    if seconds == 0 or not _waiting.acquire(blocking=False):
+        return action
+    try:
+        while action.status in (*OPEN, Status.EXECUTING) and time.monotonic() < deadline:
+            release_connection()
+            time.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
+            action = look()
+        return action
+    finally:
+        _waiting.release()
 
 
 def _wait_of(request: Request) -> float:

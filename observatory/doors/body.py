@@ -28,6 +28,8 @@ def json_object(request: Request) -> dict[str, Any]:
 
 
 def _read(request: Request) -> bytes:
+    if request.META.get("HTTP_TRANSFER_ENCODING"):
+        raise Refusal("invalid_parameter", "Send Content-Length; chunked bodies are not read.")
     length = request.META.get("CONTENT_LENGTH") or "0"
     if length.isdigit() and int(length) > MAX_BYTES:
         raise Refusal("too_large")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -9,8 +10,11 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from observatory.doors.problem import Refusal
-from telemetry.recorder import count_refusal
+from telemetry.recorder import Actor, Ruling, Subject, count_refusal, record_event
+from telemetry.visible import visible
 from tools.authentication import key_for
+from tools.key_use import note_use
+from tools.reasons import reason
 from tools.snapshot import KeyView, current
 
 
@@ -34,10 +38,23 @@ class KeyAuthentication(BaseAuthentication):
         if key is None:
             count_refusal("unauthenticated", now)
             raise AuthenticationFailed
+        note_use(key.id, now)
         return key, snapshot
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="mcp-observatory"'
+
+
+def record_refusal(key: KeyView, code: str, place: str) -> None:
+    """That a key was refused at a door is on record."""
+    why = reason(code)
+    with transaction.atomic():
+        record_event(
+            "key.refused",
+            Actor("agent", key.public_id, key.agent_name),
+            Subject("door", "", visible(place)[:150]),
+            ruling=Ruling(why.decision, why.code),
+        )
 
 
 class HasScope(BasePermission):
@@ -47,5 +64,6 @@ class HasScope(BasePermission):
         key: KeyView = request.user  # type: ignore[assignment]  # our authentication puts the key there
         scope = view.scope
         if scope not in key.scopes:
+            record_refusal(key, "scope_missing", request.path)
             raise Refusal("scope_missing", f"This needs the scope {scope}.", scope=scope)
         return True

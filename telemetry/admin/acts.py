@@ -3,7 +3,6 @@
 A change made by the ordinary form goes through the same functions; what they refuse is shown at the field.
 """
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +10,17 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
+from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from telemetry.admin.base import ListAdmin
 from telemetry.recorder import Actor
-from telemetry.visible import pretty, visible
+from telemetry.visible import pretty
 
 ACT_TEMPLATE = "telemetry/act.html"
 
@@ -57,42 +58,26 @@ def shown(value: Any) -> SafeString:
     return format_html('<pre class="json-block">{}</pre>', pretty(value))
 
 
-def seen(text: str, limit: int = 80) -> str:
-    """One line for a list: hidden characters to be seen, and cut; the record's own page has it whole."""
-    line = visible(text)
-    return line if len(line) <= limit else f"{line[:limit]}…"
-
-
-def span_words(span: dt.timedelta) -> str:
-    """A length of time as people say it: 40 s, 12 min, 3 h, 5 days."""
-    seconds = max(int(span.total_seconds()), 0)
-    for unit, size, below in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 172_800)):
-        if seconds < below:
-            return f"{seconds // size} {unit}"
-    return f"{seconds // 86_400} days"
-
-
-def ago(moment: dt.datetime | None) -> str:
-    return f"{span_words(timezone.now() - moment)} ago" if moment else "never"
-
-
-def left(moment: dt.datetime) -> str:
-    remaining = moment - timezone.now()
-    return f"{span_words(remaining)} left" if remaining > dt.timedelta(0) else "time is over"
-
-
 class ActsAdmin(ListAdmin):
-    """A list whose rows are changed only by functions of an `actions` module. Nothing is deleted here."""
+    """A list whose rows are changed only by functions of an `actions` module: `save_model` calls one. No deletion.
+
+    What such a function refuses (ValidationError) is shown in the form, at its field.
+    """
+
+    # What audit events call such a thing; its History is then its events, whoever caused them and by whichever door.
+    subject_kind = ""
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if self.subject_kind and request.user.has_perm("telemetry.view_auditevent"):
+            events = reverse("admin:telemetry_auditevent_changelist")
+            return redirect(f"{events}?{urlencode({'subject': f'{self.subject_kind}:{object_id}'})}")
+        page: HttpResponse = super().history_view(request, object_id, extra_context)
+        return page
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-    def perform(self, request: HttpRequest, obj: Any, change: bool) -> None:
-        """The change as the form asks for it, by its function. Raises ValidationError, shown at the field."""
-        raise NotImplementedError(type(self).__name__)
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        self.perform(request, obj, change)
 
     def changeform_view(
         self,
@@ -111,9 +96,9 @@ class ActsAdmin(ListAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
-        refused = getattr(request, "act_refused", None)
-        if refused is None:
+        if not hasattr(request, "act_refused"):
             return form
+        refused: ValidationError = request.act_refused
 
         class Refused(form):  # type: ignore[misc,valid-type]
             def _post_clean(self) -> None:

@@ -8,14 +8,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter, TextFilter
 from unfold.decorators import display
 
-from telemetry.admin.acts import seen, shown
+from telemetry.admin.acts import shown
 from telemetry.admin.base import ReadOnlyAdmin
 from telemetry.event_types import EVENT_TYPES
 from telemetry.models import AuditEvent
-from telemetry.visible import visible
+from telemetry.wording import moment, seen
 
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
 # Kinds of event by their look in lists: what went wrong, what waits, what was changed by a person.
@@ -54,19 +54,36 @@ class EventTypeFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no 
         return queryset.filter(type__startswith=chosen) if chosen.endswith(".") else queryset.filter(type=chosen)
 
 
+class SubjectFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
+    """One thing's own history, as `kind:id`: the History button of its page leads here."""
+
+    title = "subject (kind:id)"
+    parameter_name = "subject"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        kind, _, subject_id = (self.value() or "").strip().partition(":")
+        return queryset.filter(subject_kind=kind, subject_id=subject_id) if kind else queryset
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    list_display = ("occurred_at", "type_label", "actor_seen", "subject_seen", "outcome", "rule_seen", "trace_link")
-    list_filter = (EventTypeFilter, ("actor_kind", ChoicesDropdownFilter), ("occurred_at", RangeDateTimeFilter))
+    list_display = ("when", "type_label", "actor_seen", "subject_seen", "outcome", "rule_seen", "trace_link")
+    list_filter = (
+        EventTypeFilter,
+        SubjectFilter,
+        ("actor_kind", ChoicesDropdownFilter),
+        ("occurred_at", RangeDateTimeFilter),
+    )
     search_fields = ("trace_id",)
     search_help_text = "A trace id, or exactly: an actor, a subject (name or id), a reason code."
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("occurred_at", "type_label", "meaning", "actor_seen", "subject_seen", "subject_id")}),
+        (None, {"fields": ("when", "type_label", "meaning", "actor_seen", "subject_seen", "subject_id")}),
         ("Decision", {"fields": ("decision", "reason", "policy", "policy_revision", "rule_seen")}),
         ("What else is known", {"fields": ("facts_shown", "trace_link", "spans_link", "id", "transaction_id")}),
     )
     readonly_fields = (
+        "when",
         "type_label",
         "meaning",
         "actor_seen",
@@ -89,6 +106,10 @@ class AuditEventAdmin(ReadOnlyAdmin):
             return queryset.filter(trace_id=term), False
         return queryset.filter(Q(actor=term) | Q(subject=term) | Q(subject_id=_as_id(term)) | Q(reason=term)), False
 
+    @display(description="When (UTC)", ordering="id")
+    def when(self, event: AuditEvent) -> SafeString:
+        return moment(event.occurred_at)
+
     @display(description="Type", label=LABELS)
     def type_label(self, event: AuditEvent) -> str:
         return event.type
@@ -99,8 +120,8 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     @display(description="Actor", ordering=None)
     def actor_seen(self, event: AuditEvent) -> str:
-        kind = event.get_actor_kind_display().lower()
-        return kind if event.actor_kind == AuditEvent.Actor.SYSTEM else f"{seen(event.actor, 40)} ({kind})"
+        name = seen(event.actor, 40)
+        return f"{name} (operator)" if event.actor_kind == AuditEvent.Actor.OPERATOR else name
 
     @display(description="Subject")
     def subject_seen(self, event: AuditEvent) -> str:
@@ -113,17 +134,14 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     @display(description="Rule")
     def rule_seen(self, event: AuditEvent) -> str:
-        if not event.policy:
-            return ""
-        revision = f" r{event.policy_revision}" if event.policy_revision else ""
-        return f"{visible(event.policy)}{revision}" + (f": {seen(event.rule, 60)}" if event.rule else "")
+        return seen(event.rule, 120)
 
     @display(description="Trace")
     def trace_link(self, event: AuditEvent) -> SafeString | str:
         if not event.trace_id:
             return ""
         return format_html(
-            '<a class="record-link" href="{}" title="{}">{}…</a>',
+            '<a class="record-link short" href="{}" title="{}">{}…</a>',
             records_of("auditevent", event.trace_id),
             event.trace_id,
             event.trace_id[:8],

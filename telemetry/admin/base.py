@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.admin import ShowFacets
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold import fields
@@ -48,6 +48,15 @@ class ReadOnlyAdmin(ListAdmin):
     """Records to look at: those with the view permission see them, nobody adds, changes or deletes one here."""
 
     warn_unsaved_form = False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Nothing here is ever changed, so there is no history of changes to offer."""
+        page: HttpResponse = super().change_view(
+            request, object_id, form_url, {"show_history": False} | (extra_context or {})
+        )
+        return page
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

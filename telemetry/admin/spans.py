@@ -8,11 +8,10 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter, TextFilter
 from unfold.decorators import display
 
-from telemetry.admin.acts import seen
 from telemetry.admin.audit import TRACE_ID, records_of
 from telemetry.admin.base import ReadOnlyAdmin
 from telemetry.models import Span
-from telemetry.visible import visible
+from telemetry.wording import moment, seen
 
 # The coarse words of decisions on the wire; whatever starts with "denied" was refused.
 DECISIONS = (
@@ -67,7 +66,7 @@ class AgentFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
 
 @admin.register(Span)
 class SpanAdmin(ReadOnlyAdmin):
-    list_display = ("start_time", "what", "agent_seen", "decision_label", "reason", "rule_seen", "took", "trace_link")
+    list_display = ("when", "what", "agent_seen", "decision_label", "reason", "rule_seen", "took", "trace_link")
     list_filter = (
         DecisionFilter,
         ToolFilter,
@@ -79,13 +78,14 @@ class SpanAdmin(ReadOnlyAdmin):
     search_help_text = "A trace id, or exactly: a tool, an agent, a key's public id, a reason code."
     ordering = ("-start_time",)
     fieldsets = (
-        (None, {"fields": ("what", "agent_seen", "agent_key", "door", "start_time", "took")}),
+        (None, {"fields": ("what", "agent_seen", "agent_key", "door", "when", "took")}),
         ("Decision", {"fields": ("decision_label", "reason", "stage", "policy", "policy_revision", "rule_seen")}),
         ("Stages", {"fields": ("stages_shown",)}),
         ("Cost", {"fields": ("model", "prompt_tokens", "completion_tokens", "token_source", "cost_usd", "retries")}),
         ("Trace", {"fields": ("trace_id", "span_id", "parent_span_id", "session_id", "service", "events_link")}),
     )
     readonly_fields = (
+        "when",
         "what",
         "agent_seen",
         "decision_label",
@@ -107,6 +107,10 @@ class SpanAdmin(ReadOnlyAdmin):
             return queryset.filter(trace_id=term), False
         return queryset.filter(Q(tool_name=term) | Q(agent=term) | Q(agent_key=term) | Q(reason=term)), False
 
+    @display(description="Began (UTC)", ordering="start_time")
+    def when(self, span: Span) -> SafeString:
+        return moment(span.start_time)
+
     @display(description="Call")
     def what(self, span: Span) -> str:
         return seen(span.tool_name or span.model or span.get_kind_display(), 64)
@@ -121,19 +125,16 @@ class SpanAdmin(ReadOnlyAdmin):
 
     @display(description="Rule")
     def rule_seen(self, span: Span) -> str:
-        if not span.policy:
-            return ""
-        revision = f" r{span.policy_revision}" if span.policy_revision else ""
-        return f"{visible(span.policy)}{revision}" + (f": {seen(span.rule, 60)}" if span.rule else "")
+        return seen(span.rule, 120)
 
     @display(description="Took")
-    def took(self, span: Span) -> str:
-        return f"{span.duration_ms:,.1f} ms"
+    def took(self, span: Span) -> SafeString:
+        return format_html('<span class="moment">{} ms</span>', f"{span.duration_ms:,.1f}")
 
     @display(description="Trace")
     def trace_link(self, span: Span) -> SafeString:
         return format_html(
-            '<a class="record-link" href="{}" title="Audit events of trace {}">{}…</a>',
+            '<a class="record-link short" href="{}" title="Audit events of trace {}">{}…</a>',
             records_of("auditevent", span.trace_id),
             span.trace_id,
             span.trace_id[:8],

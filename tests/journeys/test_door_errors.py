@@ -112,3 +112,12 @@ def test_a_session_that_is_not_there_is_refused(world):
     assert caller.call("search_customer", {"query": "a"}).status_code == 200
     answer = caller.call("search_customer", {"query": "a"}, X_Session_Id="s1")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_session")
+
+
+@pytest.mark.parametrize("name", ["%00", "a%0Ab", "%E2%80%AEtool", "x" * 3000, "\u0430dmin", "..", "A"])
+def test_a_name_that_no_tool_can_have_is_an_unknown_tool(world, name):
+    caller = world.caller(world.allowing())
+    answer = caller.post(f"/tools/{name}", {})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_tool")
+    for span in Span.objects.all():
+        assert span.tool_name.isprintable()

@@ -1,4 +1,4 @@
-"""What our guarding costs: a guarded search against bare views of the same server and database, in one run, as ratios."""
+"""What guarding costs: a guarded search against bare views on the same server and database, as ratios of one run."""
 
 import json
 import os

@@ -38,7 +38,7 @@ def test_a_write_with_an_idempotency_key_costs_at_most_8_statements_and_2_commit
 def test_the_first_call_in_a_minute_writes_last_use_and_stays_in_the_budget(world):
     caller = world.caller(world.allowing())
     other = world.caller(caller.key.policy, name="other-agent")
-    other.get("/mcp/tools")  # the snapshot is loaded
+    caller.call("search_customer", {"query": "acme"})  # the snapshot is loaded
     statements, _, _ = cost(other, "search_customer", {"query": "acme"})
     assert statements == 4
 

@@ -48,14 +48,15 @@ def save_agent(agent: Agent, actor: Actor) -> Agent:
     return agent
 
 
-def issue_key(key: AgentKey, actor: Actor, *, fixed: str = "") -> NewCredential:
+def issue_key(key: AgentKey, actor: Actor, *, fixed: str = "", public_id: str = "") -> NewCredential:
     """The key exists and works; its secret is in the answer and nowhere else.
 
-    `fixed` is the demonstration's own secret, refused elsewhere.
+    `fixed` is the demonstration's own secret, refused elsewhere. `public_id` is chosen beforehand where the same
+    request must not make a second key: public ids are unique.
     """
     if fixed and not settings.DEMO:
         raise ValidationError("A fixed key exists in the demonstration only.")
-    credential = NewCredential(fixed, "devkey00", digest_of(fixed)) if fixed else new_credential()
+    credential = NewCredential(fixed, "devkey00", digest_of(fixed)) if fixed else new_credential(public_id)
     with transaction.atomic():
         key.public_id, key.digest = credential.public_id, credential.digest
         key.full_clean()
@@ -76,7 +77,9 @@ def change_key(key: AgentKey, actor: Actor) -> AgentKey:
     return key
 
 
-def rotate_key(key: AgentKey, actor: Actor, grace: dt.timedelta, now: dt.datetime) -> tuple[AgentKey, NewCredential]:
+def rotate_key(
+    key: AgentKey, actor: Actor, grace: dt.timedelta, now: dt.datetime, *, public_id: str = ""
+) -> tuple[AgentKey, NewCredential]:
     """A new key with the same terms works; the old one works until its grace ends, and not a moment longer."""
     if not dt.timedelta(0) <= grace <= LONGEST_GRACE:
         raise ValidationError("The grace is between nothing and 30 days.")
@@ -86,7 +89,7 @@ def rotate_key(key: AgentKey, actor: Actor, grace: dt.timedelta, now: dt.datetim
             raise ValidationError(f"Only an active key is rotated; this one is {old.state(now)}.")
         new = AgentKey(agent=old.agent, owner=old.owner, policy=old.policy, scopes=old.scopes, rate=old.rate)
         new.expires_at = old.expires_at
-        credential = issue_key(new, actor)
+        credential = issue_key(new, actor, public_id=public_id)
         # A key that was made this very moment still expires after it was made.
         ends = max(now + grace, old.created_at + dt.timedelta(microseconds=1))
         old.replaced_by = new

@@ -72,12 +72,15 @@ def sha256_of(document: PolicyDocument) -> str:
     return digest(canonical_bytes(document.to_json()))
 
 
-def rule_document(rule: Rule) -> RuleDocument:
+def rule_document(rule: Rule, conditions: Iterable[Condition] | None = None) -> RuleDocument:
+    """The rule as it would be published; with these conditions where they are not stored yet."""
+    if conditions is None:
+        conditions = (Condition(c.field, Operator(c.operator), c.value) for c in rule.conditions.all())
     return RuleDocument(
         id=str(rule.pk),
         name=rule.name,
         tools=tuple(rule.selectors()),
-        conditions=tuple(Condition(c.field, Operator(c.operator), c.value) for c in rule.conditions.all()),
+        conditions=tuple(conditions),
         expression=rule.expression.strip(),
         effect=Effect(rule.effect),
         parameters=_parameters(rule),
@@ -90,7 +93,7 @@ def _parameters(rule: Rule) -> dict[str, Any]:
     if rule.effect == Effect.REDACT:
         return {"paths": [line.strip() for line in rule.redact_paths.splitlines() if line.strip()]}
     if rule.effect == Effect.REQUIRE_APPROVAL:
-        groups = sorted(group.name for group in rule.groups.all())
+        groups = sorted(group.name for group in rule.groups.all()) if rule.pk else []
         return {"quorum": rule.quorum, "groups": groups, "expires_in_s": rule.expires_in_s}
     return {}
 

@@ -1,7 +1,9 @@
 """Tools: what code declares, and what operators set."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -33,6 +35,9 @@ OPERATOR_FIELDS = [
     "timeout_s",
     "result_limit_bytes",
 ]
+
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,60}")
 
 
 def _subject(tool: Tool) -> Subject:
@@ -136,14 +141,67 @@ def sync_python_tools(actor: Actor = SYSTEM) -> Mapping[str, str]:
     return report
 
 
-def save_endpoint(endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = None) -> HttpEndpoint:
-    """Calls of the tool go to this endpoint; a secret given is stored encrypted and never shown again."""
+def save_http_tool(
+    tool: Tool, declaration: Declaration, endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = None
+) -> Tool:
+    """Settings, declaration and endpoint of an HTTP tool are as given: all three, or nothing."""
+    with transaction.atomic():
+        save_tool(tool, actor)
+        declare(tool, declaration, actor)
+        endpoint.tool = tool
+        save_endpoint(endpoint, actor, secret=secret)
+    return tool
+
+
+def endpoint_problems(
+    endpoint: HttpEndpoint, schema: Mapping[str, Any], *, secret: str | None = None
+) -> dict[str, str]:
+    """What is wrong with an endpoint, by field, as far as can be told without calling it; empty where nothing is."""
+    before = HttpEndpoint.objects.filter(pk=endpoint.pk).first() if endpoint.pk else None
+    moved = before is not None and bool(before.sealed_secret) and _origin(before) != _origin(endpoint)
+    parts = urlsplit(endpoint.url)
+    missing = sorted(set(_PLACEHOLDER.findall(endpoint.url)) - set(schema.get("required", ())))
+    found: list[tuple[str, str]] = []
     if problem := egress.check_url(endpoint.url):
-        raise ValidationError({"url": problem})
+        found.append(("url", problem))
+    elif "{" in parts.scheme + parts.netloc:
+        found.append(("url", "An argument may fill in the path or the query; the host is the operator's to choose."))
+    elif missing:
+        found.append(("url", f"The input schema must require what the URL fills in: {', '.join(missing)}."))
+    elif moved and endpoint.secret_header and not secret:
+        # Otherwise whoever may edit the URL could have the stored secret sent to a host of their own.
+        found.append(("secret", "The calls would go to another host: type its secret, or clear the header's name."))
+    if endpoint.secret_header and not _HEADER.fullmatch(endpoint.secret_header):
+        found.append(("secret_header", "A header's name is letters, digits and dashes, e.g. Authorization."))
+    if secret and not endpoint.secret_header:
+        found.append(("secret_header", "Name the header that carries the secret, e.g. Authorization."))
+    if secret and not (secret.isascii() and secret.isprintable()):
+        found.append(("secret", "A header carries printable ASCII only."))
+    return dict(found)
+
+
+def _origin(endpoint: HttpEndpoint) -> tuple[str, str]:
+    parts = urlsplit(endpoint.url)
+    return parts.scheme.lower(), parts.netloc.lower()
+
+
+def save_endpoint(endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = None) -> HttpEndpoint:
+    """Calls of the tool go to this endpoint; a secret given is stored encrypted and never shown again.
+
+    Without a header's name, the stored secret is forgotten.
+    """
+    version = endpoint.tool.current_version
+    if problems := endpoint_problems(endpoint, version.input_schema if version else {}, secret=secret):
+        raise ValidationError(problems)
     with transaction.atomic():
         if secret:
             endpoint.sealed_secret = seal(secret.encode(), purpose=SECRET_PURPOSE, context=endpoint.tool.name)
+        elif not endpoint.secret_header:
+            endpoint.sealed_secret = None
         endpoint.full_clean(exclude=["tool"])
+        before = HttpEndpoint.objects.filter(pk=endpoint.pk).first() if endpoint.pk else None
+        if before is not None and not secret and _told(before) == _told(endpoint):
+            return endpoint
         endpoint.save()
         record_event(
             "tool.changed",
@@ -152,3 +210,8 @@ def save_endpoint(endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = 
             data={"endpoint": str(endpoint), "header": endpoint.secret_header, "credential_changed": bool(secret)},
         )
     return endpoint
+
+
+def _told(endpoint: HttpEndpoint) -> tuple[str, str]:
+    """What the audit event tells of an endpoint; the credential is apart."""
+    return str(endpoint), endpoint.secret_header

@@ -10,7 +10,7 @@ from telemetry.canonical import NotCanonical, canonical_bytes, parse
 from telemetry.connections import release_connection
 from telemetry.encryption import open_sealed
 from tools.contract import Execution, Ran, ToolCall
-from tools.snapshot import EndpointView
+from tools.snapshot import EndpointView, ToolView
 
 SECRET_PURPOSE = "endpoint.secret"  # noqa: S105 (a key's purpose, not a key)
 _EGRESS_CODES = {
@@ -42,7 +42,7 @@ def execute(call: ToolCall) -> Execution:
         )
     except egress.EgressError as error:
         return _failed(error, read_only=call.tool.read_only)
-    return _answer(response)
+    return _answer(response, call.tool)
 
 
 def _request(endpoint: EndpointView, arguments: Mapping[str, Any]) -> tuple[str, bytes | None]:
@@ -82,7 +82,7 @@ def _failed(error: egress.EgressError, *, read_only: bool) -> Execution:
     return Execution(code, Ran.NO if read_only else Ran.UNKNOWN, detail=error.detail)
 
 
-def _answer(response: egress.Response) -> Execution:
+def _answer(response: egress.Response, tool: ToolView) -> Execution:
     if 400 <= response.status < 500:
         return Execution("tool_error", Ran.NO, detail=f"The endpoint refused with status {response.status}.")
     if response.status >= 500:
@@ -93,4 +93,8 @@ def _answer(response: egress.Response) -> Execution:
         output = parse(response.body, max_bytes=len(response.body))
     except NotCanonical as problem:
         return Execution("tool_output_invalid", Ran.YES, detail=f"The endpoint's answer: {problem.detail}")
-    return Execution("allowed", Ran.YES, output=output if isinstance(output, dict) else {"result": output})
+    found = output if isinstance(output, dict) else {"result": output}
+    problems = tool.output_validator.problems(found) if tool.output_validator else []
+    if problems:
+        return Execution("tool_output_invalid", Ran.YES, detail=f"{problems[0].path}: {problems[0].message}")
+    return Execution("allowed", Ran.YES, output=found)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import datetime as dt
 
 
+LONGEST_CHAIN = 50
+
+
 class Agent(models.Model):
     """Who calls. An agent may do nothing by itself: its keys carry scopes and a policy."""
 
@@ -104,6 +107,17 @@ class AgentKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent.name} · {self.public_id}"
+
+    def in_force(self, now: "dt.datetime") -> "AgentKey | None":
+        """This key, or the one that replaced it, as long as one of them works; None where none does."""
+        key: AgentKey | None = self
+        for _ in range(LONGEST_CHAIN):
+            if key is None or key.revoked_at is not None or not key.owner.is_active:
+                return None
+            if key.expires_at is None or key.expires_at > now:
+                return key
+            key = key.replaced_by
+        return None
 
     def state(self, now: "dt.datetime") -> str:
         """In a word: revoked, expired, replaced (works until its grace ends), active."""

@@ -102,11 +102,12 @@ def _rule(rule: RuleDocument, was: RuleDocument | None, old: PolicyDocument, sti
 
 def _longest_rising(places: list[int]) -> set[int]:
     """The places of the rules that need not be called moved: the longest run that is in order already."""
-    runs: list[list[int]] = []
+    runs: list[list[int]] = [[]]
     for place in places:
-        best = max((run for run in runs if run[-1] < place), key=len, default=[])
+        best = max((run for run in runs if not run or run[-1] < place), key=len)
         runs.append([*best, place])
-    return set(max(runs, key=len, default=[]))
+    longest = max(runs, key=len)
+    return set(longest)
 
 
 def _on(value: bool) -> str:

@@ -1,0 +1,205 @@
+"""What an operator sees first: what needs a decision, what is frozen, how the last hour went, what will need care soon.
+
+Each block is there only for those who may see what it shows; together they cost a fixed number of queries.
+"""
+
+import datetime as dt
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Sum
+
+from approvals.models import PendingAction
+from telemetry import trail
+from telemetry.models import Heartbeat, RefusalCount, Span
+from telemetry.tasks import BEAT
+from telemetry.wording import ago, left, seen, span_words
+from tools.actions.policies import document_of
+from tools.models import AgentKey, KillSwitch, Policy
+from tools.reasons import REASONS
+
+HOUR = dt.timedelta(hours=1)
+STALE = dt.timedelta(seconds=90)
+SOON = dt.timedelta(days=7)
+TOP = 10
+FEW = 5
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a block."""
+
+    text: str
+    note: str = ""
+    detail: str = ""
+    urgent: bool = False
+    of: Any = None
+
+
+@dataclass(frozen=True)
+class LastHour:
+    """Calls since an hour ago, by what became of them."""
+
+    calls: int
+    denied: int
+    held: int
+    errors: int
+    reasons: list[Line]
+    tools: list[Line]
+
+
+@dataclass
+class Dashboard:
+    """A block that is None is not for this reader; an empty one has nothing to say."""
+
+    waiting: list[Line] | None = None
+    more_waiting: bool = False
+    frozen: list[Line] | None = None
+    hour: LastHour | None = None
+    health: list[Line] = field(default_factory=list)
+    keys: list[Line] | None = None
+    drafts: list[Line] | None = None
+
+
+def dashboard_for(user: Any, now: dt.datetime) -> Dashboard:
+    found = Dashboard()
+    found.waiting, found.more_waiting = _waiting(user, now)
+    if user.has_perm("tools.view_killswitch"):
+        found.frozen = _frozen()
+    if user.has_perm("telemetry.view_span"):
+        found.hour = _last_hour(now)
+    found.health = _health(user, now)
+    if user.has_perm("tools.view_agentkey"):
+        found.keys = _expiring_keys(now)
+    if user.has_perm("tools.view_policy"):
+        found.drafts = [_draft_line(policy) for policy in _unpublished()]
+    return found
+
+
+def _waiting(user: Any, now: dt.datetime) -> tuple[list[Line] | None, bool]:
+    """What this person may decide, the most urgent first; None for those who decide nothing."""
+    decides_ungrouped = user.has_perm("approvals.decide_pendingaction")
+    rows = PendingAction.objects.waiting().decidable_by(user).filter(expires_at__gt=now).exclude(votes__operator=user)
+    if not decides_ungrouped:
+        rows = rows.exclude(eligible_groups=[])
+    found = list(rows.select_related("tool", "agent").order_by("expires_at")[: TOP + 1])
+    if not found and not decides_ungrouped:
+        return None, False
+    lines = [
+        Line(
+            text=f"{row.tool.name} for {row.agent.name}",
+            detail=seen(_asked(row.args_masked), 90),
+            note=f"asked {ago(row.created_at)}, {left(row.expires_at)}",
+            urgent=row.expires_at - now < dt.timedelta(minutes=10),
+            of=row,
+        )
+        for row in found[:TOP]
+    ]
+    return lines, len(found) > TOP
+
+
+def _asked(masked: str) -> str:
+    """The masked arguments as one line. The page of the action shows them in full."""
+    arguments = json.loads(masked).get("arguments", {})
+    return ", ".join(f"{name}: {value}" for name, value in arguments.items())
+
+
+def _frozen() -> list[Line]:
+    engaged = KillSwitch.objects.engaged().select_related("agent", "tool")
+    return [
+        Line(
+            str(switch),
+            f"{seen(switch.reason)} ({switch.engaged_by}, {ago(switch.engaged_at)})",
+            urgent=True,
+            of=switch,
+        )
+        for switch in engaged
+    ]
+
+
+def _last_hour(now: dt.datetime) -> LastHour:
+    groups = list(
+        Span.objects.tool_calls()
+        .since(now - HOUR)
+        .order_by()
+        .values("decision", "reason", "tool_name")
+        .annotate(number=Count("id"))
+    )
+    reasons: Counter[str] = Counter()
+    tools: Counter[str] = Counter()
+    decisions: Counter[str] = Counter()
+    for group in groups:
+        denied = group["decision"].startswith("denied")
+        decisions["denied" if denied else group["decision"]] += group["number"]
+        if denied:
+            reasons[group["reason"]] += group["number"]
+            tools[group["tool_name"]] += group["number"]
+    return LastHour(
+        calls=decisions.total(),
+        denied=decisions["denied"],
+        held=decisions["held"],
+        errors=decisions["error"],
+        reasons=[Line(_title(code), str(number), of=code) for code, number in reasons.most_common(FEW)],
+        tools=[Line(seen(name, 56), str(number), of=name) for name, number in tools.most_common(FEW)],
+    )
+
+
+def _title(code: str) -> str:
+    return REASONS[code].title if code in REASONS else code
+
+
+def _health(user: Any, now: dt.datetime) -> list[Line]:
+    lines = []
+    if user.has_perm("telemetry.view_heartbeat"):
+        beats = {beat.name: beat for beat in Heartbeat.objects.filter(name__in=[BEAT, trail.FAILURES])}
+        lines.append(_beat_line(beats.get(BEAT), now))
+        failed = beats.get(trail.FAILURES)
+        if failed and failed.failures:
+            note = f"{failed.failures} lines were not written, the last {ago(failed.at)}; the database has them"
+            lines.append(Line("Audit trail", note, urgent=True))
+        else:
+            lines.append(Line("Audit trail", "no failed writes"))
+    if user.has_perm("telemetry.view_refusalcount"):
+        total = RefusalCount.objects.filter(minute__gte=now - HOUR).aggregate(total=Sum("count"))["total"] or 0
+        lines.append(Line("Refused before authentication", f"{total} in the last hour"))
+    return lines
+
+
+def _beat_line(beat: Heartbeat | None, now: dt.datetime) -> Line:
+    if beat is None:
+        return Line("Beat and workers", "never seen: nothing expires, nothing approved in admin runs", urgent=True)
+    age = now - beat.at
+    if age > STALE:
+        note = f"silent for {span_words(age)}: nothing expires, nothing approved in admin runs"
+        return Line("Beat and workers", note, urgent=True)
+    return Line("Beat and workers", f"alive, {span_words(age)} ago")
+
+
+def _expiring_keys(now: dt.datetime) -> list[Line]:
+    keys = (
+        AgentKey.objects.usable(now)
+        .filter(expires_at__lte=now + SOON, replaced_by=None)
+        .select_related("agent")
+        .order_by("expires_at")[:TOP]
+    )
+    return [Line(str(key), f"in {span_words(key.expires_at - now)}", of=key) for key in keys if key.expires_at]
+
+
+def _unpublished() -> list[Policy]:
+    """The policies whose draft differs from what is in force. Four queries, however many policies there are."""
+    policies = Policy.objects.select_related("current_revision").prefetch_related("rules__conditions", "rules__groups")
+    return [policy for policy in policies if _differs(policy)]
+
+
+def _differs(policy: Policy) -> bool:
+    rules = sorted(policy.rules.all(), key=lambda rule: (rule.position, rule.pk))
+    in_force = policy.current_revision
+    return in_force is None or in_force.document != document_of(policy, rules).to_json()
+
+
+def _draft_line(policy: Policy) -> Line:
+    if policy.current_revision is None:
+        return Line(policy.name, "never published: it allows nothing", of=policy)
+    return Line(policy.name, f"differs from r{policy.current_revision.number}, which is in force", of=policy)
