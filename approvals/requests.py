@@ -24,7 +24,7 @@ def request_action(call: ToolCall) -> Mapping[str, Any]:
     assert call.key and call.tool and call.decision  # noqa: S101 (the stages before found them)
     now, terms, action_id = call.received_at, call.decision.approval, uuid.uuid4()
     expires_at = now + dt.timedelta(seconds=terms.expires_in_s or DEFAULT_EXPIRY_S)
-    claim = idempotency.claim(call, now, held_by=str(action_id))
+    claim = idempotency.claim(call, now, held_by=str(action_id), held_until=expires_at)
     action = PendingAction(
         id=action_id,
         agent_id=call.key.agent_id,
@@ -40,7 +40,6 @@ def request_action(call: ToolCall) -> Mapping[str, Any]:
         quorum=max(terms.quorum, 1),
         eligible_groups=list(terms.groups),
         self_confirm=call.decision.self_confirm,
-        idempotency_record_id=claim.record_id if claim else None,
         trace_id=call.trace.trace_id,
         created_at=now,
         expires_at=expires_at,

@@ -101,7 +101,6 @@ def burn(action_id: Any, now: dt.datetime) -> Permit | Refused:
         tool_version_id=action.tool_version_id,
         args_digest=action.args_digest,
         fence=action.fence,
-        idempotency_record_id=action.idempotency_record_id,
     )
 
 
@@ -124,13 +123,13 @@ def record_result(permit: Permit, status: Status, code: str, result: Payload | N
         ):
             return False
         if result is not None:
-            idempotency.follow_action(permit.idempotency_record_id, code, result, now)
+            idempotency.follow_action(permit.action_id, code, result, now)
         return True
 
 
 def _tell_record(action: PendingAction, code: str, now: dt.datetime) -> None:
     answer = idempotency.store_answer({}, "", {"pending_action_id": str(action.pk)}, now)
-    idempotency.follow_action(action.idempotency_record_id, code, answer, now)
+    idempotency.follow_action(action.pk, code, answer, now)
 
 
 def end(

@@ -15,6 +15,7 @@ from telemetry.encryption import CannotOpen
 from telemetry.recorder import open_payload
 from telemetry.trace_context import TraceContext, continue_or_start
 from tools.contract import Door, Outcome, Permit, ToolCall
+from tools.idempotency import store_answer
 from tools.reasons import Reason, reason
 
 
@@ -63,7 +64,8 @@ def _still_running(permit: Permit) -> bool:
 
 
 def _failed(permit: Permit, code: str, now: dt.datetime) -> None:
-    record_result(permit, Status.FAILED, code, None, now)
+    answer = store_answer({}, "", {"pending_action_id": permit.action_id}, now)
+    record_result(permit, Status.FAILED, code, answer, now)
 
 
 def run_ready(limit: int = 50) -> int:

@@ -2,6 +2,7 @@ from importlib import import_module
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.core.exceptions import ImproperlyConfigured
 
 
 class ObservatoryAdminConfig(AdminConfig):
@@ -13,5 +14,9 @@ class ObservatoryConfig(AppConfig):
     verbose_name = "Observatory"
 
     def ready(self) -> None:
-        # Registers them; the pipeline behind needs every app's models first.
-        import_module("observatory.checks")
+        # The pipeline behind the checks needs every app's models first.
+        checks = import_module("observatory.checks")
+        problems = checks.order_problems(checks.stage_names())
+        if problems:
+            # No process serves an unsafe order, whether or not anybody runs the checks.
+            raise ImproperlyConfigured("; ".join(problems))

@@ -1,12 +1,14 @@
 """What must not be so in production, and an order of stages that would be unsafe. Ids: observatory.E001 and on."""
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from observatory.pipeline import STAGES
+from tools.rates import rate_problem
 
 # Each pair: the first must be asked before the second, and why.
 ORDER = (
@@ -35,9 +37,26 @@ def order_problems(names: Sequence[str]) -> list[str]:
     return problems
 
 
+def stage_names() -> list[str]:
+    return [stage.name for stage in STAGES]
+
+
 @register(Tags.security)
 def stages_are_in_a_safe_order(**kwargs: Any) -> list[CheckMessage]:
-    return [Error(problem, id="observatory.E001") for problem in order_problems([stage.name for stage in STAGES])]
+    return [Error(problem, id="observatory.E001") for problem in order_problems(stage_names())]
+
+
+@register(Tags.security)
+def rates_and_networks_can_be_read(**kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if problem := rate_problem(settings.ADDRESS_RATE):
+        found.append(Error(f"OBSERVATORY_ADDRESS_RATE: {problem}", id="observatory.E004"))
+    for network in settings.EGRESS_ALLOWED_NETWORKS:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            found.append(Error(f"OBSERVATORY_EGRESS_ALLOW: {error}", id="observatory.E005"))
+    return found
 
 
 @register(Tags.security, deploy=True)

@@ -1,6 +1,6 @@
 """Every environment variable that the product reads, declared once.
 
-`docs/reference/settings.md` is checked against this table by tests/observatory/test_settings_documented.py.
+`docs/reference/settings.md` is checked against this table by tests/laws/test_documented.py.
 A variable without a default is required: reading it fails loudly and names it.
 """
 

@@ -54,7 +54,7 @@ def _quick_passwords() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Tests hold no pool: each thread of a race has its own connection, and a test database can be dropped."""
     settings.DATABASES["default"]["OPTIONS"].pop("pool", None)
 

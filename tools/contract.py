@@ -43,7 +43,6 @@ class Permit:
     tool_version_id: int
     args_digest: str
     fence: int
-    idempotency_record_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,9 @@ def store_answer(body: Any, detail: str, facts: Any, now: dt.datetime) -> Payloa
     return store_payload(Payload.Purpose.RESULT, plaintext, now + KEPT_FOR, now)
 
 
-def claim(call: ToolCall, now: dt.datetime, *, held_by: str | None = None) -> Claim | None:
+def claim(
+    call: ToolCall, now: dt.datetime, *, held_by: str | None = None, held_until: dt.datetime | None = None
+) -> Claim | None:
     """The key is this call's, within the running transaction. Raises ClaimLostError where another was first.
 
     Locks: waits for a concurrent claim of the same key to commit or roll back.
@@ -125,7 +127,7 @@ def claim(call: ToolCall, now: dt.datetime, *, held_by: str | None = None) -> Cl
                 held_by,
                 call.trace.trace_id,
                 now,
-                now + KEPT_FOR,
+                (held_until or now) + KEPT_FOR,
             ],
         )
         row = cursor.fetchone()
@@ -156,10 +158,10 @@ def release(claim: Claim) -> bool:
     )
 
 
-def follow_action(record_id: int | None, code: str, payload: Payload, now: dt.datetime) -> None:
-    """A held call's record has the answer that its action came to."""
-    if record_id is not None:
-        IdempotencyRecord.objects.filter(pk=record_id, status=Status.HELD).update(
+def follow_action(action_id: Any, code: str, payload: Payload, now: dt.datetime) -> None:
+    """The record of the call that the action held has the answer that it came to, where there is one."""
+    if action_id is not None:
+        IdempotencyRecord.objects.filter(action_id=action_id, status=Status.HELD).update(
             status=Status.DONE, reason=code, result=payload, expires_at=now + KEPT_FOR
         )
 

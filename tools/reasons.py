@@ -1,6 +1,6 @@
 """Every stable reason code: what it means, its HTTP status, its decision. A code is never reused for another meaning.
 
-Source: shared wire contract, "Errors". The table is frozen by tests/tools/test_reasons.py and printed in
+Source: shared wire contract, "Errors". The table is frozen by tests/laws/test_frozen_words.py and printed in
 docs/reference/reasons.md; a code that is not here can't be answered (`reason()` raises).
 """
 

@@ -60,7 +60,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("self_confirm", models.BooleanField(default=False)),
-                ("idempotency_record_id", models.BigIntegerField(null=True)),
                 ("trace_id", models.CharField(max_length=32)),
                 ("session_id", models.CharField(blank=True, default="", max_length=64)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),

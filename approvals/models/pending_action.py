@@ -56,7 +56,6 @@ class PendingAction(models.Model):
     quorum = models.PositiveSmallIntegerField(default=1)
     eligible_groups = ArrayField(models.CharField(max_length=150), default=list, blank=True)
     self_confirm = models.BooleanField(default=False)
-    idempotency_record_id = models.BigIntegerField(null=True)
     trace_id = models.CharField(max_length=32)
     session_id = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)

@@ -1,5 +1,6 @@
 """`GET /audit/events`: the audit trail as JSON lines, streamed in the order it was written."""
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,7 +73,11 @@ def _moment(value: str) -> Any:
         moment = None
     if moment is None:
         raise Refusal("invalid_parameter", "Send times as 2026-11-21T14:00:00Z.")
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    try:
+        # In UTC: PostgreSQL knows fewer offsets than Python.
+        return (moment if timezone.is_aware(moment) else timezone.make_aware(moment)).astimezone(dt.UTC)
+    except OverflowError:
+        raise Refusal("invalid_parameter", "The time is out of range.") from None
 
 
 def _number(value: str, most: int) -> int:

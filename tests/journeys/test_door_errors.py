@@ -81,6 +81,7 @@ def test_a_problem_never_repeats_a_value(world):
         ("get", "/results/none", 404, "not_found"),
         ("get", "/audit/events?type=nothing", 400, "invalid_parameter"),
         ("get", "/audit/events?from=yesterday", 400, "invalid_parameter"),
+        ("get", "/audit/events?from=0001-01-01T00:00:00%2B14:00", 400, "invalid_parameter"),
         ("get", "/audit/events?colour=red", 400, "invalid_parameter"),
         ("get", "/audit/events?limit=9999999999999999999999", 400, "invalid_parameter"),
         ("post", "/decisions", 400, "invalid_parameter"),

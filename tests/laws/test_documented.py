@@ -1,4 +1,4 @@
-"""What the pages of the documentation list is what the code has: settings, reasons, events, addresses, links, commands."""
+"""What the documentation lists is what the code has: settings, reasons, events, addresses, checks, links, commands."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_a_get_sends_arguments_as_query(world, endpoint):
         ((200, {}, b'{"a":1,"a":2}'), 502, "tool_output_invalid"),
         ((400, {}, b"{}"), 422, "tool_error"),
         ((500, {}, b"{}"), 502, "tool_failed"),
-        ((302, {"Location": "http://127.0.0.1:1/"}, b""), 502, "egress_refused"),
+        ((302, {"Location": "http://127.0.0.1:1/"}, b""), 502, "tool_failed"),
     ],
 )
 def test_each_answer_has_its_meaning(world, endpoint, answer, status, code):
@@ -156,6 +156,25 @@ def test_a_refused_connection_ran_nothing_and_frees_the_key(world, endpoint):
 
 
 @pytest.mark.usefixtures("open_loopback")
+def test_a_redirect_after_the_request_is_unknown_and_keeps_the_key(world, endpoint):
+    http_tool(endpoint.url + "/x")
+    endpoint.answer = (303, {"Location": "/elsewhere"}, b"")
+    for _ in range(2):
+        assert call(world, Idempotency_Key="k").json()["code"] == "tool_failed"
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_an_answer_that_does_not_fit_the_output_schema_is_said_to_have_run(world, endpoint):
+    tool = http_tool(endpoint.url + "/x")
+    assert call(world).status_code == 200
+    output = {"type": "object", "properties": {"state": {"type": "integer"}}}
+    declare(tool, Declaration("orders.note", "Note", "Notes on an order.", SCHEMA, output, {}, {}), SYSTEM)
+    answer = call(world)
+    assert (answer.status_code, answer.json()["code"]) == (502, "tool_output_invalid")
+
+
+@pytest.mark.usefixtures("open_loopback")
 def test_a_time_out_is_unknown_and_never_runs_again(world, endpoint):
     done = threading.Event()
     http_tool(endpoint.url + "/x", timeout_s=1)
@@ -184,11 +203,11 @@ def test_the_secret_is_stored_sealed_and_never_shown(world):
 @pytest.mark.usefixtures("open_loopback")
 def test_a_long_result_is_cut_with_a_handle_to_the_whole(world, endpoint):
     http_tool(endpoint.url + "/x", result_limit_bytes=1024)
-    endpoint.answer = (200, {}, json.dumps({"text": "ø" * 5_000}).encode())
+    endpoint.answer = (200, {}, json.dumps({"text": "ø" * 500_000}, ensure_ascii=False).encode())
     caller = world.caller(world.allowing("orders.*"))
     body = caller.call("orders.note", {"order_id": "1"}).json()
     assert body["truncated"] is True
     assert len(body["start"].encode()) <= 1024
-    assert caller.get(f"/results/{body['handle']}").json() == {"text": "ø" * 5_000}
+    assert caller.get(f"/results/{body['handle']}").json() == {"text": "ø" * 500_000}
     other = world.caller(caller.key.policy, name="other-agent")
     assert other.get(f"/results/{body['handle']}").status_code == 404

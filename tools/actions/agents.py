@@ -1,9 +1,11 @@
 """Agents and their keys."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -11,6 +13,7 @@ from telemetry.recorder import Actor, Subject, record_event
 from tools.actions.operator import changes
 from tools.credentials import NewCredential, digest_of, new_credential
 from tools.models import Agent, AgentKey
+from tools.scopes import Scope
 
 LONGEST_GRACE = dt.timedelta(days=30)
 KEY_FIELDS = ("policy", "scopes", "rate", "expires_at")
@@ -28,6 +31,19 @@ def _terms(key: AgentKey) -> dict[str, Any]:
         "expires_at": key.expires_at,
         "owner": key.owner.get_username(),
     }
+
+
+def votes_for_another(user: Any, owner_id: int | None, scopes: Iterable[str]) -> bool:
+    """Whether holding the key would let this person vote as somebody else: four eyes would be two."""
+    return Scope.ACTIONS_CONFIRM in scopes and owner_id != user.pk and not user.is_superuser
+
+
+def _refuse_anothers_vote(key: AgentKey, actor: Actor, *, had: Iterable[str] = ()) -> None:
+    """Raises ValidationError where the actor would come to hold, or widen, a key that votes as somebody else."""
+    if actor.kind != "operator" or Scope.ACTIONS_CONFIRM in had:
+        return
+    if votes_for_another(get_user_model().objects.get(pk=actor.id), key.owner_id, key.scopes):
+        raise ValidationError({"scopes": "Only the owner or an administrator can issue a key that votes as the owner."})
 
 
 def save_agent(agent: Agent, actor: Actor) -> Agent:
@@ -58,6 +74,7 @@ def issue_key(key: AgentKey, actor: Actor, *, fixed: str = "", public_id: str = 
         raise ValidationError("A fixed key exists in the demonstration only.")
     credential = NewCredential(fixed, "devkey00", digest_of(fixed)) if fixed else new_credential(public_id)
     with transaction.atomic():
+        _refuse_anothers_vote(key, actor)
         key.public_id, key.digest = credential.public_id, credential.digest
         key.full_clean()
         key.save(force_insert=True)
@@ -71,6 +88,7 @@ def change_key(key: AgentKey, actor: Actor) -> AgentKey:
         before = (
             AgentKey.objects.select_for_update(of=("self",)).select_related("policy", "owner", "agent").get(pk=key.pk)
         )
+        _refuse_anothers_vote(key, actor, had=before.scopes)
         key.full_clean()
         key.save(update_fields=list(KEY_FIELDS))
         record_event("key.changed", actor, _subject(key), data=changes(_terms(before), _terms(key)))

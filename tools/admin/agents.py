@@ -21,7 +21,15 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminI
 
 from telemetry.admin.acts import Act, ActsAdmin, ReasonForm, operator_of
 from telemetry.wording import ago
-from tools.actions.agents import LONGEST_GRACE, change_key, issue_key, revoke_key, rotate_key, save_agent
+from tools.actions.agents import (
+    LONGEST_GRACE,
+    change_key,
+    issue_key,
+    revoke_key,
+    rotate_key,
+    save_agent,
+    votes_for_another,
+)
 from tools.credentials import NewCredential, new_public_id
 from tools.models import Agent, AgentKey
 from tools.scopes import Scope
@@ -49,11 +57,6 @@ class FormTicket:
             return self._signer.unsign(text, max_age=FORM_LIVES_S)
         except signing.BadSignature as error:
             raise ValidationError("This form is too old or was not made for you. Open it again.") from error
-
-
-def votes_for_another(user: Any, owner_id: int | None, scopes: list[str]) -> bool:
-    """Whether holding the key would let this person vote as somebody else: four eyes would be two."""
-    return Scope.ACTIONS_CONFIRM in scopes and owner_id != user.pk and not user.is_superuser
 
 
 class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -283,11 +286,17 @@ class AgentKeyAdmin(ActsAdmin):
         possible = {"rotate": state == "active", "revoke": state in ("active", "replaced")}
         return [one for one in offered if possible[one.path]]
 
+    def has_rotate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return bool(request.user.has_perm("tools.rotate_agentkey"))
+
+    def has_revoke_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return bool(request.user.has_perm("tools.revoke_agentkey"))
+
     @action(
         description="Rotate",
         url_path="rotate",
         icon="autorenew",
-        permissions=["tools.rotate_agentkey"],
+        permissions=["rotate"],
     )
     def rotate(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self._key(request, object_id)
@@ -324,7 +333,7 @@ class AgentKeyAdmin(ActsAdmin):
         url_path="revoke",
         icon="block",
         variant=ActionVariant.DANGER,
-        permissions=["tools.revoke_agentkey"],
+        permissions=["revoke"],
     )
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self._key(request, object_id)

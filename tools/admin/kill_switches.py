@@ -156,12 +156,15 @@ class KillSwitchAdmin(ActsAdmin):
         offered: list[Any] = super().get_actions_detail(request, object_id)
         return offered
 
+    def has_release_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return bool(request.user.has_perm("tools.release_killswitch"))
+
     @action(
         description="Release",
         url_path="release",
         icon="play_arrow",
         variant=ActionVariant.PRIMARY,
-        permissions=["tools.release_killswitch"],
+        permissions=["release"],
     )
     def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
         switch = self.get_object(request, object_id)

@@ -13,6 +13,7 @@ from tools.contract import Execution, Ran, ToolCall
 from tools.snapshot import EndpointView, ToolView
 
 SECRET_PURPOSE = "endpoint.secret"  # noqa: S105 (a key's purpose, not a key)
+MOST_BYTES = 8 * 1024 * 1024
 _EGRESS_CODES = {
     "refused_address": "egress_refused",
     "bad_url": "egress_refused",
@@ -38,7 +39,7 @@ def execute(call: ToolCall) -> Execution:
             headers=_headers(call, endpoint),
             body=body,
             timeout_s=float(call.tool.timeout_s),
-            max_bytes=max(call.tool.result_limit_bytes, 262_144),
+            max_bytes=MOST_BYTES,
         )
     except egress.EgressError as error:
         return _failed(error, read_only=call.tool.read_only)
@@ -75,9 +76,10 @@ def _headers(call: ToolCall, endpoint: EndpointView) -> dict[str, str]:
 
 def _failed(error: egress.EgressError, *, read_only: bool) -> Execution:
     code = _EGRESS_CODES[error.kind]
-    if not error.written or code == "egress_refused":
-        return Execution(code if code != "tool_timeout" else "tool_unreachable", Ran.NO, detail=error.detail)
-    if code == "tool_unreachable":
+    if not error.written:
+        return Execution("tool_unreachable" if code == "tool_timeout" else code, Ran.NO, detail=error.detail)
+    if code in ("tool_unreachable", "egress_refused"):
+        # It was asked and then did not answer, or sent us elsewhere: it may have acted.
         code = "tool_failed"
     return Execution(code, Ran.NO if read_only else Ran.UNKNOWN, detail=error.detail)
 

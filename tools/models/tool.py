@@ -45,7 +45,7 @@ class Tool(models.Model):
     risk = models.CharField(max_length=8, choices=Risk.choices, default=Risk.MEDIUM)
     read_only = models.BooleanField(default=False, help_text="It changes nothing anywhere; records are lighter.")
     idempotent = models.BooleanField(
-        default=False, help_text="The same call twice is as once; only then may it run again after a crash."
+        default=False, help_text="The same call twice is as once. Agents are told so, and rules can ask."
     )
     irreversible = models.BooleanField(default=False, help_text="What it does can't be undone.")
     network = models.CharField(

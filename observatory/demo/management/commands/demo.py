@@ -25,7 +25,6 @@ WEB_WORKERS, WEB_THREADS = 2, 32
 
 class Command(BaseCommand):
     help = "Starts everything on this machine, runs the first workflow against it, and keeps serving."
-    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
