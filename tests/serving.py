@@ -42,6 +42,7 @@ class Server:
         *,
         port: int = 0,
         workers: int = 1,
+        threads: int = 16,
         application: str = "observatory.wsgi:application",
         **environment: str,
     ) -> None:
@@ -51,7 +52,7 @@ class Server:
         self._command = [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", application),
             *("--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)),
-            *("--blocking-threads", "16", "--log-level", "warning"),
+            *("--blocking-threads", str(threads), "--log-level", "warning"),
         ]
         self._environment = os.environ | {"DATABASE_URL": database_url()} | environment
         self._process: subprocess.Popen[bytes] | None = None

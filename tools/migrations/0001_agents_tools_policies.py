@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
                     "idempotent",
                     models.BooleanField(
                         default=False,
-                        help_text="The same call twice is as once; only then may it run again after a crash.",
+                        help_text="The same call twice is as once. Agents are told so, and rules can ask.",
                     ),
                 ),
                 ("irreversible", models.BooleanField(default=False, help_text="What it does can't be undone.")),
@@ -319,7 +319,7 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default="",
-                        help_text='Only where the conditions above are not enough, e.g. args.amount > 500.0 && agent.name != "billing".',
+                        help_text='Where the conditions above are not enough, e.g. args.amount > 500.0 && agent.name != "billing".',
                         verbose_name="CEL expression",
                     ),
                 ),
