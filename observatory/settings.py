@@ -96,7 +96,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env("REDIS_URL")
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "tools.counting_cache.CountingCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": f"observatory:{ENVIRONMENT}",
         "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},

@@ -47,6 +47,14 @@ def peek(what: str, rate: str) -> Usage:
 
 
 def _usage(what: str, rate: str, *, increment: bool) -> Usage:
+    found = _ask(what, rate, increment=increment) or _ask(what, rate, increment=increment)
+    if found is None:
+        raise RateStoreUnavailableError("no count")
+    return Usage(not found["should_limit"], found["count"], found["limit"], max(found["time_left"], 1))
+
+
+def _ask(what: str, rate: str, *, increment: bool) -> dict[str, int] | None:
+    """The package's answer; None where its key ended between two questions, which a second try mends."""
     try:
         found = get_usage(
             None, group="observatory", key=lambda _group, _request: what, rate=rate, method=ALL, increment=increment
@@ -54,5 +62,6 @@ def _usage(what: str, rate: str, *, increment: bool) -> Usage:
     except Exception as error:  # whichever way the store fails, it did not count
         raise RateStoreUnavailableError(type(error).__name__) from error
     if found is None or (found["should_limit"] and found["count"] == 0):
-        raise RateStoreUnavailableError("no count")  # how the package says that its store lost the key
-    return Usage(not found["should_limit"], found["count"], found["limit"], max(found["time_left"], 1))
+        return None
+    answer: dict[str, int] = found
+    return answer
