@@ -10,9 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, URLResolver, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from unfold.sites import UnfoldAdminSite
 
 from observatory.dashboard import dashboard_for
+from observatory.login_throttle import login_throttle
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,11 @@ class ObservatoryAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold shi
         # Unfold would write them as a <style> element; observatory/admin.css sets the same variables.
         context["colors"] = None
         return context
+
+    @method_decorator(login_throttle)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        page: HttpResponse = super().login(request, extra_context)
+        return page
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         board = {"board": dashboard_for(request.user, timezone.now())}

@@ -3,7 +3,11 @@
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth import get_user_model
+from django.test import Client
+
+from observatory.login_throttle import LOGIN_TRIES
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -94,3 +98,22 @@ def test_command_search_when_a_page_is_named(logged_in: Any) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url("**/auth/group/")
+
+
+@time_machine.travel("2026-11-21T12:00:00Z", tick=False)
+def test_login_when_tried_too_often_is_refused() -> None:
+    client, words = Client(), {"username": "alice", "password": "wrong"}
+    answers = [client.post("/admin/login/", words).status_code for _ in range(LOGIN_TRIES + 1)]
+    assert answers == [200] * LOGIN_TRIES + [429]
+    get_user_model().objects.create_superuser("alice", "alice@example.org", PASSWORD)
+    assert client.post("/admin/login/", words | {"password": PASSWORD}).status_code == 429
+    somebody_else = client.post("/admin/login/", words | {"username": "bob"})
+    assert somebody_else.status_code == 200
+
+
+def test_api_page_when_opened_shows_every_address(page: Any, live_server: Any) -> None:
+    """The page of the OpenAPI document keeps to the content policy as well: any complaint fails the test."""
+    page.goto(f"{live_server.url}/api/docs/")
+    page.wait_for_selector("#operations-tools-call_tool")
+    page.click("#operations-tools-call_tool .opblock-summary-control")
+    page.wait_for_selector("text=Idempotency-Key")
