@@ -209,25 +209,7 @@ def _key_view(key: AgentKey) -> KeyView:
     )
 
 
-_COPIED = [
-    "id",
-    "name",
-    "executor",
-    "enabled",
-    "risk",
-    "read_only",
-    "idempotent",
-    "irreversible",
-    "network",
-    "requires_approval",
-    "requires_two_phase",
-    "accepts_confirm",
-    "supports_idempotency_key",
-    "requires_idempotency_key",
-    "rate",
-    "timeout_s",
-    "result_limit_bytes",
-]
+_COPIED = ("id", "name", "executor", *Tool.OPERATOR_FIELDS)
 
 
 def _tool_view(tool: Tool) -> ToolView:

@@ -17,7 +17,7 @@ from tools.policy.conditions import Condition, Operator
 from tools.policy.document import DocumentProblem, PolicyDocument, RuleDocument
 from tools.policy.effects import Effect
 from tools.policy.examples import Example, ExampleFailure, run_examples
-from tools.policy.facts import AgentFacts, Facts, SessionFacts, ToolFacts
+from tools.policy.facts import AgentFacts, Facts, SessionFacts, tool_facts
 
 
 class PublishRefused(Exception):
@@ -134,15 +134,7 @@ def example_results(policy: Policy, program: Program) -> list[ExampleResult]:
 def _facts(example: Example, tool: Tool) -> Facts:
     return Facts(
         args=example.arguments,
-        tool=ToolFacts(
-            name=tool.name,
-            risk=tool.risk,
-            read_only=tool.read_only,
-            idempotent=tool.idempotent,
-            irreversible=tool.irreversible,
-            network=tool.network,
-            version=tool.current_version.number if tool.current_version else 0,
-        ),
+        tool=tool_facts(tool, tool.current_version.number if tool.current_version else 0),
         agent=AgentFacts(name=example.agent, key="", owner="", scopes=()),
         session=SessionFacts(),
         now=timezone.now(),

@@ -45,7 +45,7 @@ def _subject(tool: Tool) -> Subject:
 
 
 def _settings(tool: Tool) -> dict[str, Any]:
-    return {name: getattr(tool, name) for name in OPERATOR_FIELDS}
+    return {name: getattr(tool, name) for name in Tool.OPERATOR_FIELDS}
 
 
 def schema_problem(schema: Any) -> str | None:

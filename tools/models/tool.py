@@ -90,6 +90,23 @@ class Tool(models.Model):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    # What operators set; records of a change name these, and calls meet them.
+    OPERATOR_FIELDS: ClassVar = (
+        "enabled",
+        "risk",
+        "read_only",
+        "idempotent",
+        "irreversible",
+        "network",
+        "requires_approval",
+        "requires_two_phase",
+        "accepts_confirm",
+        "supports_idempotency_key",
+        "requires_idempotency_key",
+        "rate",
+        "timeout_s",
+        "result_limit_bytes",
+    )
     objects = ToolQuerySet.as_manager()
 
     class Meta:

@@ -25,6 +25,12 @@ class ToolFacts:
     version: int = 0
 
 
+def tool_facts(tool: Any, version: int) -> ToolFacts:
+    """What rules see of a tool; it may be a row or a view, they name these things alike."""
+    named = ("name", "risk", "read_only", "idempotent", "irreversible", "network")
+    return ToolFacts(**{name: getattr(tool, name) for name in named}, version=version)
+
+
 @dataclass(frozen=True, slots=True)
 class AgentFacts:
     name: str = ""

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from tools.contract import Pass, Stage, Stop, ToolCall, deny
 from tools.policy.effects import Effect
 from tools.policy.evaluator import Decision, evaluate
-from tools.policy.facts import AgentFacts, Facts, SessionFacts, ToolFacts
+from tools.policy.facts import AgentFacts, Facts, SessionFacts, tool_facts
 from tools.rates import RateStoreUnavailableError, Usage, consume, peek
 from tools.stages.rate_limit import limited
 
@@ -14,15 +14,7 @@ def facts_of(call: ToolCall) -> Facts:
     key, tool = call.key, call.tool
     return Facts(
         args=dict(call.arguments),
-        tool=ToolFacts(
-            name=tool.name,
-            risk=tool.risk,
-            read_only=tool.read_only,
-            idempotent=tool.idempotent,
-            irreversible=tool.irreversible,
-            network=tool.network,
-            version=tool.version,
-        ),
+        tool=tool_facts(tool, tool.version),
         agent=AgentFacts(
             name=key.agent_name, key=key.public_id, owner=key.owner_name, scopes=tuple(sorted(key.scopes))
         ),
