@@ -1,6 +1,7 @@
 """What people and agents do to a pending action: vote and cancel. Check, change and event in one transaction."""
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ from django.db.models.functions import Now
 
 from approvals.models import PendingAction, Vote
 from approvals.states import Status
-from approvals.transitions import end, move
+from approvals.transitions import changed_since, end, move
 from telemetry.recorder import Actor, Subject, record_event
 from tools.contract import Stop, deny
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,11 @@ def is_eligible(action: PendingAction, user: Any) -> bool:
     return bool(user.has_perm("approvals.decide_pendingaction"))
 
 
+def is_own(action: PendingAction, user: Any) -> bool:
+    """Whether this person may have asked: they own the key or the agent, or were shown the key's secret."""
+    return user.pk in (action.owner_id, action.agent.owner_id, action.agent_key.issued_by_id)
+
+
 def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
     action_id: Any, user: Any, *, approve: bool, reason: str, via: str, now: dt.datetime, seen_digest: str | None = None
 ) -> Decided | Stop:
@@ -49,15 +57,17 @@ def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
     with transaction.atomic():
         action = (
             PendingAction.objects.select_for_update(of=("self",))
-            .select_related("tool", "agent")
+            .select_related("tool", "agent", "policy_revision__policy", "agent_key")
             .filter(pk=action_id)
             .first()
         )
-        if action is None or not (is_eligible(action, user) or action.owner_id == user.pk):
+        if action is None or not (is_eligible(action, user) or is_own(action, user)):
             return deny("unknown_action")
         refusal = _refusal(action, user, approve=approve, seen_digest=seen_digest)
         if refusal:
             return refusal
+        if approve and (changed := changed_since(action, now)):
+            return deny(changed, "What was asked for could not run now; nothing was decided.")
         if not PendingAction.objects.filter(pk=action.pk, expires_at__gt=Now()).exists():
             return deny("action_expired", "The time to decide is over.")
         Vote(
@@ -73,13 +83,24 @@ def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
         actor = Actor("operator", str(user.pk), user.get_username())
         count = action.votes.filter(approve=True).count()
         if not approve:
-            end(action, Status.PENDING, Status.REJECTED, now, actor=actor, code="already_decided", decided_at=now)
+            end(
+                action,
+                Status.PENDING,
+                Status.REJECTED,
+                now,
+                actor=actor,
+                code="action_rejected",
+                why=reason,
+                decided_at=now,
+            )
         elif count >= action.quorum:
-            if not move(action, Status.PENDING, Status.APPROVED, actor=actor, unexpired=True, decided_at=now):
+            if not move(
+                action, Status.PENDING, Status.APPROVED, actor=actor, why=reason, unexpired=True, decided_at=now
+            ):
                 transaction.set_rollback(True)
                 return deny("action_expired", "The time to decide is over.")
         else:
-            _record_vote(action, actor, count, now)
+            _record_vote(action, actor, count, reason, now)
         return Decided(action, count)
 
 
@@ -90,7 +111,7 @@ def _refusal(action: PendingAction, user: Any, *, approve: bool, seen_digest: st
         return deny("already_decided", f"The action is {action.get_status_display().lower()}.", status=action.status)
     if seen_digest is not None and seen_digest != action.args_digest:
         return deny("stale_digest")
-    if approve and action.owner_id == user.pk and not action.self_confirm:
+    if approve and is_own(action, user) and not action.self_confirm:
         return deny("own_request", "Somebody else must agree to what your own key asked for.")
     if not is_eligible(action, user):
         return deny("voter_not_eligible")
@@ -99,13 +120,13 @@ def _refusal(action: PendingAction, user: Any, *, approve: bool, seen_digest: st
     return None
 
 
-def _record_vote(action: PendingAction, actor: Actor, count: int, now: dt.datetime) -> None:
+def _record_vote(action: PendingAction, actor: Actor, count: int, why: str, now: dt.datetime) -> None:
     record_event(
         "action.voted",
         actor,
         Subject("pending_action", str(action.pk), action.tool.name),
         trace_id=action.trace_id,
-        data={"approvals": count, "quorum": action.quorum, "args_sha256": action.args_digest},
+        data={"approvals": count, "quorum": action.quorum, "args_sha256": action.args_digest, "why": why},
         now=now,
     )
 
@@ -115,18 +136,27 @@ def cancel(action_id: Any, agent_id: int, actor: Actor, now: dt.datetime) -> Pen
     action = PendingAction.objects.select_related("tool").asked_by(agent_id).filter(pk=action_id).first()
     if action is None:
         return deny("unknown_action")
-    if not end(action, Status.PENDING, Status.CANCELLED, now, actor=actor, code="already_decided", decided_at=now):
+    if not end(action, Status.PENDING, Status.CANCELLED, now, actor=actor, code="action_cancelled", decided_at=now):
         return deny("already_decided")
     return action
 
 
 def expire_overdue(now: dt.datetime) -> int:
     """Every action past its time is expired; how many. Safe to run twice at once."""
-    overdue = PendingAction.objects.select_related("tool").overdue(now)
-    return sum(end(action, Status(action.status), Status.EXPIRED, now, code="action_expired") for action in overdue)
+    overdue = PendingAction.objects.select_related("tool").overdue()
+    return sum(_ended(action, Status(action.status), Status.EXPIRED, "action_expired", now) for action in overdue)
 
 
 def recover_lapsed(now: dt.datetime) -> int:
     """Every run whose lease lapsed is `unknown`: whether it ran is not known, and it does not run again."""
-    lapsed = PendingAction.objects.select_related("tool").lapsed(now)
-    return sum(end(action, Status.EXECUTING, Status.UNKNOWN, now, code="outcome_unknown") for action in lapsed)
+    lapsed = PendingAction.objects.select_related("tool").lapsed()
+    return sum(_ended(action, Status.EXECUTING, Status.UNKNOWN, "outcome_unknown", now) for action in lapsed)
+
+
+def _ended(action: PendingAction, old: Status, new: Status, code: str, now: dt.datetime) -> bool:
+    """As `end`; one action that can't be ended holds up no other."""
+    try:
+        return end(action, old, new, now, code=code)
+    except Exception:
+        log.exception("action %s could not be ended as %s", action.pk, new)
+        return False

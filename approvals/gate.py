@@ -1,22 +1,41 @@
 """The risk gate: what needs a second phase is sent there, what needs a person waits, what has its permit goes on."""
 
+from dataclasses import replace
 from functools import partial
+
+from django.contrib.auth import get_user_model
 
 from approvals.requests import request_action
 from tools.contract import Pass, Stage, Stop, ToolCall, Verdict, deny
+from tools.policy.evaluator import Decision
 from tools.scopes import Scope
+
+MAY_DECIDE = "approvals.decide_pendingaction"
+TOOL_SETTING = "the tool's own setting"
 
 
 def may_confirm_itself(call: ToolCall) -> bool:
-    """The policy lets this key confirm alone, the key may confirm, and one vote from anybody would do."""
-    assert call.key and call.decision  # noqa: S101
+    """The policy lets this key confirm alone, the key may confirm, its owner may decide, and one vote would do."""
+    assert call.key and call.decision
     terms = call.decision.approval
     return (
         call.decision.self_confirm
+        and not call.decision.errors
         and Scope.ACTIONS_CONFIRM in call.key.scopes
         and terms.quorum <= 1
         and not terms.groups
+        and _owner_may_decide(call.key.owner_id)
     )
+
+
+def _owner_may_decide(owner_id: int) -> bool:
+    owner = get_user_model().objects.filter(pk=owner_id, is_active=True).first()
+    return owner is not None and owner.has_perm(MAY_DECIDE)
+
+
+def by_the_tool(call: ToolCall, decision: Decision) -> ToolCall:
+    """The call with what stops it named: not the rule that allows it."""
+    return call.with_(decision=replace(decision, rule=TOOL_SETTING, rule_id=""))
 
 
 class RiskGate(Stage):
@@ -25,7 +44,7 @@ class RiskGate(Stage):
     name = "risk_gate"
 
     def check(self, call: ToolCall) -> Pass | Stop:
-        assert call.tool and call.decision  # noqa: S101
+        assert call.tool and call.decision
         if call.permit is not None:
             if call.permit.args_digest != call.digest:
                 return deny("stale_digest", "These are not the arguments that were approved.", call)
@@ -33,17 +52,18 @@ class RiskGate(Stage):
         if call.decision.dry_run:
             return Pass(call, "dry run: nothing will happen")
         if call.decision.requires_two_phase or call.tool.requires_two_phase:
+            by_rule = call.decision.requires_two_phase
             return deny(
                 "two_phase_required",
                 f"Propose {call.tool.name} first, then commit.",
-                call,
+                call if by_rule else by_the_tool(call, call.decision),
                 propose_with="POST /proposals",
             )
         if not (call.decision.requires_approval or call.tool.requires_approval):
             return Pass(call, "nobody has to agree")
         if call.confirm and may_confirm_itself(call):
-            return Pass(call, "confirmed by its own key, as the policy allows")
-        rule = call.decision.rule if call.decision.requires_approval else "the tool's own setting"
-        return Stop(
-            Verdict.HOLD, "approval_required", f"Waits for a person: {rule}.", {}, call, partial(request_action, call)
-        )
+            return Pass(call.with_(confirmed_by_key=True), "confirmed by its own key, as the policy allows")
+        held = call if call.decision.requires_approval else by_the_tool(call, call.decision)
+        why = held.decision.rule if held.decision else ""
+        record = partial(request_action, held)
+        return Stop(Verdict.HOLD, "approval_required", f"Waits for a person: {why}.", {}, held, record)

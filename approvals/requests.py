@@ -21,7 +21,7 @@ def request_action(call: ToolCall) -> Mapping[str, Any]:
 
     Raises ClaimLostError where the same intention was claimed meanwhile.
     """
-    assert call.key and call.tool and call.decision  # noqa: S101 (the stages before found them)
+    assert call.key and call.tool and call.decision
     now, terms, action_id = call.received_at, call.decision.approval, uuid.uuid4()
     expires_at = now + dt.timedelta(seconds=terms.expires_in_s or DEFAULT_EXPIRY_S)
     claim = idempotency.claim(call, now, held_by=str(action_id), held_until=expires_at)
@@ -39,7 +39,8 @@ def request_action(call: ToolCall) -> Mapping[str, Any]:
         args_masked=masked_json({"arguments": dict(call.arguments)}),
         quorum=max(terms.quorum, 1),
         eligible_groups=list(terms.groups),
-        self_confirm=call.decision.self_confirm,
+        # What a rule could not decide is for somebody else, whatever the policy says of confirming for oneself.
+        self_confirm=call.decision.self_confirm and not call.decision.errors,
         trace_id=call.trace.trace_id,
         created_at=now,
         expires_at=expires_at,
@@ -47,7 +48,7 @@ def request_action(call: ToolCall) -> Mapping[str, Any]:
     action.save(force_insert=True)
     body = held_body(call.tool, str(action_id), expires_at.isoformat(), action.quorum)
     if claim:
-        answer = idempotency.store_answer(body, "", {}, now)
+        answer = idempotency.store_answer(body, "", {}, now, until=expires_at)
         idempotency.remember_held(claim, answer)
     record_event(
         "action.requested",

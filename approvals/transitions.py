@@ -14,7 +14,7 @@ from telemetry.models import Payload
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from tools import idempotency
 from tools.contract import Door, Permit
-from tools.models import AgentKey, KillSwitch
+from tools.models import AgentKey, KillSwitch, Policy, Tool
 
 LEASE = dt.timedelta(seconds=330)
 EVENTS: dict[Status, str] = {status: f"action.{status.value}" for status in Status if status is not Status.PENDING}
@@ -27,13 +27,14 @@ class Refused:
     code: str
 
 
-def move(
+def move(  # noqa: PLR0913 (from where to where, by whom and why)
     action: PendingAction,
     old: Status,
     new: Status,
     *,
     actor: Actor = SYSTEM,
     reason: str = "",
+    why: str = "",
     unexpired: bool = False,
     **fields: Any,
 ) -> bool:
@@ -52,7 +53,12 @@ def move(
             actor,
             Subject("pending_action", str(action.pk), action.tool.name),
             trace_id=action.trace_id,
-            data={"from": old.value, "args_sha256": action.args_digest, **({"reason": reason} if reason else {})},
+            data={
+                "from": old.value,
+                "args_sha256": action.args_digest,
+                **({"reason": reason} if reason else {}),
+                **({"why": why} if why else {}),
+            },
         )
     action.status, action.reason = new, reason
     return True
@@ -72,15 +78,13 @@ def burn(action_id: Any, now: dt.datetime) -> Permit | Refused:
         if action is None:
             return Refused("unknown_action")
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_revision_id FROM tools_policy WHERE id = %s FOR SHARE",
-                [action.policy_revision.policy_id],
-            )
-            revision_in_force = cursor.fetchone()[0]
+            # A publish that runs now is waited for; one that starts now waits for us.
+            cursor.execute("SELECT 1 FROM tools_policy WHERE id = %s FOR SHARE", [action.policy_revision.policy_id])
             cursor.execute("SELECT 1 FROM approvals_pendingaction WHERE id = %s FOR UPDATE", [action.pk])
-        why_not = _changed_since(action, revision_in_force, now)
+        why_not = changed_since(action, now)
         if why_not:
-            move(action, Status.APPROVED, Status.REVOKED, reason=why_not)
+            if not move(action, Status.APPROVED, Status.REVOKED, reason=why_not):
+                return Refused("already_decided")
             _tell_record(action, why_not, now)
             return Refused(why_not)
         burnt = move(
@@ -104,23 +108,30 @@ def burn(action_id: Any, now: dt.datetime) -> Permit | Refused:
     )
 
 
-def _changed_since(action: PendingAction, revision_in_force: int, now: dt.datetime) -> str:
-    """What changed since the agent asked, as a reason code; empty where nothing did."""
+def changed_since(action: PendingAction, now: dt.datetime) -> str:
+    """What changed since the agent asked, so that it may not run now, as a reason code; empty where nothing did."""
     if AgentKey.objects.select_related("owner").get(pk=action.agent_key_id).in_force(now) is None:
         return "key_revoked"
     if KillSwitch.objects.engaged().touching(agent_id=action.agent_id, tool_id=action.tool_id).exists():
         return "frozen"
-    return "" if revision_in_force == action.policy_revision_id else "policy_changed"
+    in_force = Policy.objects.values_list("current_revision_id", flat=True).get(pk=action.policy_revision.policy_id)
+    if in_force != action.policy_revision_id:
+        return "policy_changed"
+    tool = Tool.objects.get(pk=action.tool_id)
+    same = tool.current_version_id == action.tool_version_id and tool.enabled and not tool.requires_two_phase
+    return "" if same else "tool_changed"
 
 
 def record_result(permit: Permit, status: Status, code: str, result: Payload | None, now: dt.datetime) -> bool:
     """T3: the outcome stands, under the fence that ran it; False where a later fence has taken over."""
     action = PendingAction.objects.select_related("tool").get(pk=permit.action_id)
     with transaction.atomic():
-        locked = PendingAction.objects.select_for_update().filter(pk=action.pk, fence=permit.fence).exists()
-        if not locked or not move(
-            action, Status.EXECUTING, status, reason="" if code == "allowed" else code, result=result
-        ):
+        locked = PendingAction.objects.select_for_update().filter(pk=action.pk, fence=permit.fence).first()
+        # A run that outlived its lease knows better than the sweep that gave it up.
+        since = Status(locked.status) if locked else None
+        if since not in (Status.EXECUTING, Status.UNKNOWN) or since == status:
+            return False
+        if not move(action, since, status, reason="" if code == "allowed" else code, result=result):
             return False
         if result is not None:
             idempotency.follow_action(permit.action_id, code, result, now)
@@ -142,7 +153,7 @@ def end(
     code: str,
     **fields: Any,
 ) -> bool:
-    """The action ends without having run, and a repeat of its idempotency key is told so."""
+    """The action ends here, and a repeat of its idempotency key is told how."""
     with transaction.atomic():
         if not move(action, old, new, actor=actor, reason=code, **fields):
             return False

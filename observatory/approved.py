@@ -1,6 +1,7 @@
 """Runs what was approved: the approval is burnt, then the call goes through the one door with its permit."""
 
 import datetime as dt
+import logging
 import uuid
 from typing import Any
 
@@ -10,7 +11,7 @@ from approvals.models import PendingAction
 from approvals.states import Status
 from approvals.transitions import Refused, burn, record_result
 from observatory.pipeline import invoke
-from telemetry.canonical import parse
+from telemetry.canonical import NotCanonical, parse
 from telemetry.encryption import CannotOpen
 from telemetry.recorder import open_payload
 from telemetry.trace_context import TraceContext, continue_or_start
@@ -18,16 +19,19 @@ from tools.contract import Door, Outcome, Permit, ToolCall
 from tools.idempotency import store_answer
 from tools.reasons import Reason, reason
 
+log = logging.getLogger(__name__)
+
 
 def run_approved(action_id: uuid.UUID | str, now: dt.datetime) -> Outcome | Reason:
     """The action ran, at most once, and is settled; or the reason why it did not. Safe to call twice at once."""
+    arguments = _arguments(action_id)
     permit = burn(action_id, now)
     if isinstance(permit, Refused):
         return reason(permit.code)
-    action = PendingAction.objects.select_related("arguments", "agent_key", "tool").get(pk=action_id)
-    arguments, key = _arguments(action), action.agent_key.in_force(now)
+    action = PendingAction.objects.select_related("agent_key__owner", "tool").get(pk=action_id)
+    key = action.agent_key.in_force(now)
     if arguments is None or key is None:
-        _failed(permit, "part_unavailable", now)
+        _ended(permit, Status.FAILED, "part_unavailable", now)
         return reason("part_unavailable")
     outcome = invoke(
         ToolCall(
@@ -42,16 +46,21 @@ def run_approved(action_id: uuid.UUID | str, now: dt.datetime) -> Outcome | Reas
     )
     # Stopped by a stage after the burn: nothing ran, and that is settled too.
     if _still_running(permit):
-        _failed(permit, outcome.reason.code, now)
+        unrecorded = outcome.reason.code == "outcome_unrecorded"
+        _ended(permit, Status.UNKNOWN if unrecorded else Status.FAILED, outcome.reason.code, now)
     return outcome
 
 
-def _arguments(action: PendingAction) -> Any:
-    if action.arguments is None:
+def _arguments(action_id: uuid.UUID | str) -> Any:
+    """What was approved, or None where its bytes are gone or can't be opened. They may be longer than what was sent."""
+    action = PendingAction.objects.select_related("arguments").filter(pk=action_id).first()
+    if action is None or action.arguments is None:
         return None
     try:
-        return parse(open_payload(action.arguments))
-    except CannotOpen:
+        content = open_payload(action.arguments)
+        return parse(content, max_bytes=len(content))
+    except (CannotOpen, NotCanonical):
+        log.exception("the arguments of action %s can't be read", action_id)
         return None
 
 
@@ -63,13 +72,20 @@ def _still_running(permit: Permit) -> bool:
     return PendingAction.objects.filter(pk=permit.action_id, fence=permit.fence, status=Status.EXECUTING).exists()
 
 
-def _failed(permit: Permit, code: str, now: dt.datetime) -> None:
+def _ended(permit: Permit, status: Status, code: str, now: dt.datetime) -> None:
     answer = store_answer({}, "", {"pending_action_id": permit.action_id}, now)
-    record_result(permit, Status.FAILED, code, answer, now)
+    record_result(permit, status, code, answer, now)
 
 
 def run_ready(limit: int = 50) -> int:
-    """Everything approved that nobody has run yet has been tried; how many ran."""
-    now = timezone.now()
-    ready = PendingAction.objects.ready(now).order_by("created_at").values_list("pk", flat=True)[:limit]
-    return sum(isinstance(run_approved(pk, timezone.now()), Outcome) for pk in ready)
+    """Everything approved that nobody has run yet has been tried; how many ran. One that fails holds up no other."""
+    ready = PendingAction.objects.ready().order_by("created_at").values_list("pk", flat=True)[:limit]
+    return sum(_tried(pk) for pk in list(ready))
+
+
+def _tried(action_id: uuid.UUID) -> bool:
+    try:
+        return isinstance(run_approved(action_id, timezone.now()), Outcome)
+    except Exception:
+        log.exception("approved action %s could not be run", action_id)
+        return False

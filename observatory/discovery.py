@@ -1,9 +1,10 @@
 """What a key sees: its tools, each with its schemas and what a call of it will meet."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from telemetry.canonical import canonical_bytes, digest
+from telemetry.canonical import digest
 from tools.policy.effects import Effect
 from tools.policy.selectors import matches
 from tools.snapshot import KeyView, Snapshot, ToolView
@@ -50,9 +51,9 @@ def entry(tool: ToolView, key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def gate_of(tool: ToolView, key: KeyView, snapshot: Snapshot) -> str:
-    """What a call will meet, as far as the arguments do not decide: two_phase, approval, dry_run or none.
+    """The strictest thing that some rule, or the tool, may ask of a call: dry_run, two_phase, approval or none.
 
-    A rule with conditions may hold a call of a tool whose gate says none; it says approval where some rule may.
+    A rule's conditions may not apply to a particular call; then it meets less.
     """
     policy = snapshot.policy_of(key)
     rules = policy.program.rules if policy and policy.program else ()
@@ -68,13 +69,18 @@ def gate_of(tool: ToolView, key: KeyView, snapshot: Snapshot) -> str:
 
 def output_schema(tool: ToolView, gate: str) -> Mapping[str, Any] | None:
     """The tool's own schema; where a call may also be held or dry, an object-rooted union of these."""
-    own = tool.output_schema
-    if own is None or gate in ("none", "two_phase"):
+    if tool.output_schema is None:
+        return None
+    own = dict(tool.output_schema)
+    if tool.supports_idempotency_key:
+        own["properties"] = {**own.get("properties", {}), "idempotent_replay": {"type": "boolean"}}
+    if gate in ("none", "two_phase"):
         return own
-    other = DRY_SCHEMA if gate == "dry_run" else HELD_SCHEMA
-    definitions = {"$defs": own["$defs"]} if "$defs" in own else {}
-    return {"type": "object", "anyOf": [{k: v for k, v in own.items() if k != "$defs"}, other], **definitions}
+    definitions = {"$defs": own.pop("$defs")} if "$defs" in own else {}
+    # A dry run by condition may not apply, and then the call may be held: every answer that can come is in the union.
+    others = [DRY_SCHEMA, HELD_SCHEMA] if gate == "dry_run" else [HELD_SCHEMA]
+    return {"type": "object", "anyOf": [own, *others], **definitions}
 
 
 def etag_of(body: Mapping[str, Any]) -> str:
-    return f'"{digest(canonical_bytes(body))[:32]}"'
+    return f'"{digest(json.dumps(body, sort_keys=True).encode())[:32]}"'

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import timezone
 
 from observatory.client_address import client_address
+from telemetry.recorder import count_refusal
 from tools.rates import RateStoreUnavailableError, consume
 
 LOGIN_TRIES = 10
@@ -26,7 +28,11 @@ def login_throttle(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
                 return _refused("Logins can't be counted now, so none is accepted. Try again in a moment.", 503, 5)
             if not usage.allowed:
                 return _refused("Too many tries for this account. Wait some minutes.", 429, usage.retry_after_s)
-        return view(request, *args, **kwargs)
+        page = view(request, *args, **kwargs)
+        if request.method == "POST" and page.status_code == 200:
+            # The form again: the password was wrong. Counted like every refusal before anybody is known.
+            count_refusal("login_failed", timezone.now())
+        return page
 
     return throttled
 

@@ -60,14 +60,14 @@ def _invoke(call: ToolCall, watch: Stopwatch) -> Outcome:
     return _run(answer.call, watch)
 
 
-def through(stages: Iterable[Stage], call: ToolCall, watch: Stopwatch) -> Pass | Stop:
-    """The first Stop, or the Pass of the last stage. A stage that raises denies."""
+def through(stages: Iterable[Stage], call: ToolCall, watch: Stopwatch, *, counting: bool = True) -> Pass | Stop:
+    """The first Stop, or the Pass of the last stage. A stage that raises denies. Asked again, nothing is counted."""
     for stage in stages:
         if call.permit is not None and stage.name in PASSED_ONCE:
             continue
         try:
             with watch.stage(stage.name):
-                answer = stage.check(call)
+                answer = stage.check(call) if counting else stage.explain(call)
         except (DatabaseError, InterfaceError):
             raise
         except Exception:
@@ -88,7 +88,7 @@ def _stopped(stop: Stop, watch: Stopwatch) -> Outcome:
 
 
 def _answer(stop: Stop, watch: Stopwatch, facts: dict[str, object] | None = None) -> Outcome:
-    assert stop.call  # noqa: S101 (every stage names the call it stops)
+    assert stop.call
     found = {**stop.facts, **(facts or {})}
     body = found.pop("body", {})
     return Outcome(
@@ -104,7 +104,7 @@ def _answer(stop: Stop, watch: Stopwatch, facts: dict[str, object] | None = None
 
 
 def _run(call: ToolCall, watch: Stopwatch) -> Outcome:
-    assert call.tool and call.decision  # noqa: S101 (the stages found them)
+    assert call.tool and call.decision
     if call.decision.dry_run:
         return settle_read(call, dry_run.execute(call), watch, "call.simulated")
     if call.tool.read_only and call.permit is None:
@@ -123,24 +123,33 @@ def _intend(call: ToolCall, watch: Stopwatch) -> idempotency.Claim | None:
 
 
 def _execute(call: ToolCall, watch: Stopwatch) -> Execution:
-    assert call.tool  # noqa: S101
+    assert call.tool
     executor = EXECUTORS.get(call.tool.executor)
     if executor is None:
         return Execution("tool_unreachable", Ran.NO, detail="This installation can't run tools of this kind.")
     try:
         with watch.stage("execute"):
-            return screen_output(call, executor(call))
+            execution = executor(call)
     except Exception:
         log.exception("executor %s failed, trace %s", call.tool.executor, call.trace.trace_id)
         return Execution("tool_failed", Ran.UNKNOWN, detail="The tool failed; the installation's log has the cause.")
+    try:
+        return screen_output(call, execution)
+    except Exception:
+        log.exception("the output could not be screened, trace %s", call.trace.trace_id)
+        return Execution(
+            "tool_output_invalid", execution.ran, detail="The output could not be screened: it is withheld."
+        )
 
 
 def _after_lost_claim(call: ToolCall, watch: Stopwatch) -> Outcome:
     try:
-        answer = through(tuple(s for s in STAGES if s.name not in PASSED_ONCE), call, watch)
+        answer = through(STAGES, call, watch, counting=False)
         if isinstance(answer, Pass):
             answer = deny("idempotency_in_flight", call=answer.call, retry_after_s=1)
         return _stopped(answer, watch)
+    except idempotency.ClaimLostError:
+        return _stopped(deny("idempotency_in_flight", call=call, retry_after_s=1), watch)
     except (DatabaseError, InterfaceError):
         log.exception("the database failed, trace %s", call.trace.trace_id)
         return _answer(deny("database_unavailable", call=call), watch)

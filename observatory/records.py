@@ -52,6 +52,8 @@ class Stopwatch:
             trace_id=call.trace.trace_id,
             data={"door": call.door.value, "stage": self.current}
             | ({"args_sha256": call.digest} if call.digest else {})
+            | ({"confirmed_by_key": True} if call.confirmed_by_key else {})
+            | ({"pending_action_id": call.permit.action_id} if call.permit else {})
             | data,
         )
 
@@ -106,7 +108,7 @@ def _ruling(call: ToolCall, why: Reason | None) -> Ruling:
 
 def record_stop(stop: Stop, watch: Stopwatch) -> dict[str, Any]:
     """The stop stands in the record, with what it brings along; the facts that came of that."""
-    assert stop.call  # noqa: S101
+    assert stop.call
     call, why = stop.call, stop.reason if stop.verdict is not Verdict.REPLAY else reason("idempotent_replay")
     with transaction.atomic():
         facts = dict(stop.record()) if stop.record else {}
@@ -120,7 +122,7 @@ def record_stop(stop: Stop, watch: Stopwatch) -> dict[str, Any]:
 
 def settle_read(call: ToolCall, execution: Execution, watch: Stopwatch, event: str) -> Outcome:
     """What changed nothing is recorded in one transaction; without the record there is no answer."""
-    assert call.key  # noqa: S101
+    assert call.key
     why = reason(execution.code)
     with transaction.atomic():
         body, facts = bounded(call, execution)
@@ -139,6 +141,7 @@ def settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None
             log.exception("outcome not recorded, try %s, trace %s", attempt + 1, call.trace.trace_id)
             if not connection.in_atomic_block:
                 connection.close()
+                time.sleep(0.1 * 5**attempt)  # a database that restarts needs a moment
         except Exception:
             # The effect has happened: a fault of ours must not turn it into a denial.
             log.exception("outcome not recorded, trace %s", call.trace.trace_id)
@@ -150,7 +153,7 @@ def settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None
 
 
 def _settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None, watch: Stopwatch) -> Outcome:
-    assert call.key and call.tool  # noqa: S101
+    assert call.key and call.tool
     now, why = timezone.now(), reason(execution.code)
     with transaction.atomic():
         body, facts = bounded(call, execution)
@@ -174,11 +177,11 @@ def _settle_claim(claim: idempotency.Claim, execution: Execution, outcome: Outco
 
 
 def _settle_action(call: ToolCall, execution: Execution, outcome: Outcome, now: Any) -> None:
-    assert call.permit  # noqa: S101
+    assert call.permit
     status = {Ran.YES: Status.DONE, Ran.NO: Status.FAILED, Ran.UNKNOWN: Status.UNKNOWN}[execution.ran]
     answer: Payload = idempotency.store_answer(outcome.body, outcome.detail, outcome.facts, now)
     if not record_result(call.permit, status, execution.code, answer, now):
-        log.error("stale fence: action %s was settled by another run", call.permit.action_id)
+        log.error("the outcome of action %s was not taken: it has moved on", call.permit.action_id)
 
 
 def _outcome(call: ToolCall, execution: Execution, body: dict[str, Any], facts: dict[str, Any]) -> Outcome:

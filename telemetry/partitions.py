@@ -7,7 +7,7 @@ import datetime as dt
 import re
 from typing import Any
 
-from django.db import connection, migrations
+from django.db import connection, migrations, transaction
 from django.db.models import Model
 
 DAYS_AHEAD = 8
@@ -63,17 +63,14 @@ def ensure_partitions(model: type[Model], first: dt.date, days: int = 1) -> int:
     missing = [d for d in (first + dt.timedelta(days=n) for n in range(days)) if d not in have]
     for day in missing:
         begins, ends = f"{day:%Y-%m-%d} 00:00:00+00", f"{day + dt.timedelta(days=1):%Y-%m-%d} 00:00:00+00"
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-            try:
-                name = connection.ops.quote_name(f"{_table(model)}_{day:%Y%m%d}")
-                parent = connection.ops.quote_name(_table(model))
-                cursor.execute(
-                    f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {parent}"
-                    f" FOR VALUES FROM ('{begins}') TO ('{ends}')"
-                )
-            finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        # Held until the transaction ends: whoever waits for it then sees the table.
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            name = connection.ops.quote_name(f"{_table(model)}_{day:%Y%m%d}")
+            parent = connection.ops.quote_name(_table(model))
+            cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {parent} FOR VALUES FROM ('{begins}') TO ('{ends}')"
+            )
     return len(missing)
 
 

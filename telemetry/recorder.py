@@ -95,7 +95,7 @@ def record_event(  # noqa: PLR0913 (an event is who, what, to what, why and when
         data=masked_json(data) if data else "{}",
     )
     event.save(force_insert=True)
-    transaction.on_commit(lambda: trail.write(event.as_line()))
+    transaction.on_commit(lambda: trail.write(event.as_line()), robust=True)
     return event
 
 
@@ -162,8 +162,9 @@ def open_payload(payload: Payload) -> bytes:
     return open_sealed(bytes(payload.sealed), purpose=f"payload.{payload.purpose}", context=str(payload.id))
 
 
-def show_payload(payload: Payload, reader: Actor) -> bytes:
-    """The stored bytes, for a person: the reading itself is an audit event."""
+def show_payload(payload: Payload, reader: Actor, of: Subject, trace_id: str = "") -> bytes:
+    """The stored bytes, for a person: the reading itself is an audit event about what they belong to."""
     with transaction.atomic():
-        record_event("payload.read", reader, Subject("payload", str(payload.id), payload.purpose))
+        data = {"payload": str(payload.id), "purpose": payload.purpose}
+        record_event("payload.read", reader, of, trace_id=trace_id, data=data)
         return open_payload(payload)

@@ -69,6 +69,7 @@ class ToolCall:
     key: KeyView | None = None
     tool: ToolView | None = None
     decision: Decision | None = None
+    confirmed_by_key: bool = False
 
     def with_(self, **found: Any) -> ToolCall:
         return replace(self, **found)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from telemetry.canonical import canonical_bytes
 from telemetry.encryption import CannotOpen
@@ -45,12 +46,14 @@ def key_problem(key: str) -> str | None:
 
 def applies(call: ToolCall) -> bool:
     """Keys name intentions to change something; reading twice is reading."""
-    return bool(call.idempotency_key) and call.tool is not None and not call.tool.read_only and call.permit is None
+    return (
+        call.idempotency_key is not None and call.tool is not None and not call.tool.read_only and call.permit is None
+    )
 
 
 def look_up(call: ToolCall, now: dt.datetime) -> Stop | None:
     """What an earlier call with this key means for this one; None where there was none."""
-    assert call.key and call.tool  # noqa: S101 (the stages before found them)
+    assert call.key and call.tool
     record = (
         IdempotencyRecord.objects.select_related("result")
         .filter(agent_id=call.key.agent_id, tool_name=call.tool.name, key=call.idempotency_key, expires_at__gt=now)
@@ -87,9 +90,9 @@ def stored_answer(payload: Payload | None) -> dict[str, Any] | None:
     return found
 
 
-def store_answer(body: Any, detail: str, facts: Any, now: dt.datetime) -> Payload:
+def store_answer(body: Any, detail: str, facts: Any, now: dt.datetime, *, until: dt.datetime | None = None) -> Payload:
     plaintext = canonical_bytes({"body": body, "detail": detail, "facts": facts})
-    return store_payload(Payload.Purpose.RESULT, plaintext, now + KEPT_FOR, now)
+    return store_payload(Payload.Purpose.RESULT, plaintext, (until or now) + KEPT_FOR, now)
 
 
 def claim(
@@ -101,7 +104,7 @@ def claim(
     """
     if not applies(call):
         return None
-    assert call.key and call.tool  # noqa: S101
+    assert call.key and call.tool
     status = Status.HELD if held_by else Status.RUNNING
     lease = now + dt.timedelta(seconds=call.tool.timeout_s) + LEASE_BEYOND_TIMEOUT
     with connection.cursor() as cursor:
@@ -161,7 +164,8 @@ def release(claim: Claim) -> bool:
 def follow_action(action_id: Any, code: str, payload: Payload, now: dt.datetime) -> None:
     """The record of the call that the action held has the answer that it came to, where there is one."""
     if action_id is not None:
-        IdempotencyRecord.objects.filter(action_id=action_id, status=Status.HELD).update(
+        waiting = Q(status=Status.HELD) | Q(status=Status.DONE, reason="outcome_unknown")
+        IdempotencyRecord.objects.filter(waiting, action_id=action_id).update(
             status=Status.DONE, reason=code, result=payload, expires_at=now + KEPT_FOR
         )
 

@@ -30,5 +30,5 @@ def _keys(node: Any, head: str) -> list[Any]:
     if isinstance(node, list):
         if head == "*":
             return list(range(len(node)))
-        return [int(head)] if head.isdigit() and int(head) < len(node) else []
+        return [int(head)] if head.isascii() and head.isdigit() and int(head) < len(node) else []
     return []

@@ -74,7 +74,8 @@ _TABLE = (
         401,
         DENIED_KEY,
         "Not authenticated",
-        "The key is missing, malformed, unknown, expired or revoked; the answer is the same for all.",
+        "Send X-API-Key: <key> or Authorization: Bearer <key>. The key is missing, malformed, unknown, expired or "
+        "revoked; the answer is the same for all.",
     ),
     # 403
     Reason("denied_policy", 403, DENIED_POLICY, "Denied by policy", "A rule denies this call, or none allows it."),
@@ -85,13 +86,6 @@ _TABLE = (
         DENIED_POLICY,
         "Two phases required",
         "This tool runs only by a proposal and its commit.",
-    ),
-    Reason(
-        "effect_not_available",
-        403,
-        DENIED_POLICY,
-        "Effect not available",
-        "A rule asks for an effect that this installation can't carry out, so the call is denied.",
     ),
     Reason("scope_missing", 403, DENIED_POLICY, "Scope missing", "The key lacks the scope that this act needs."),
     Reason(
@@ -119,7 +113,13 @@ _TABLE = (
     Reason("unknown_action", 404, DENIED_STATE, "Unknown action", "No such pending action that this key may see."),
     Reason("unknown_session", 404, DENIED_STATE, "Unknown session", "No such session that this key may use."),
     Reason("not_found", 404, DENIED_REQUEST, "Not found", "Nothing is at this address."),
-    Reason("method_not_allowed", 405, DENIED_REQUEST, "Method not allowed", "This address answers other methods."),
+    Reason(
+        "method_not_allowed",
+        405,
+        DENIED_REQUEST,
+        "Method not allowed",
+        "This address answers the methods of the Allow header.",
+    ),
     Reason(
         "not_acceptable", 406, DENIED_REQUEST, "Not acceptable", "The Accept header admits no form we can answer in."
     ),
@@ -140,6 +140,8 @@ _TABLE = (
         "The first call with this idempotency key was cut off; whether it ran is not known, so it does not run again.",
     ),
     Reason("already_decided", 409, DENIED_STATE, "Already decided", "The action was decided, cancelled or ran."),
+    Reason("action_rejected", 409, DENIED_STATE, "Action rejected", "A person said no; nothing ran."),
+    Reason("action_cancelled", 409, DENIED_STATE, "Action cancelled", "The agent took the request back; nothing ran."),
     Reason("already_voted", 409, DENIED_STATE, "Already voted", "This operator has voted on this action."),
     Reason("action_expired", 409, DENIED_STATE, "Action expired", "The action's time to decide is over."),
     Reason("key_revoked", 409, DENIED_STATE, "Key revoked", "The key that asked was revoked since; nothing ran."),
@@ -163,7 +165,13 @@ _TABLE = (
     Reason("rate_limited", 429, DENIED_RATE, "Too many calls", "A rate is used up; see Retry-After."),
     # 5xx: a part failed
     Reason("tool_failed", 502, ERROR, "The tool failed", "The tool broke while it ran; it may have run in part."),
-    Reason("tool_unreachable", 502, ERROR, "The tool can't be reached", "The connection failed; nothing ran."),
+    Reason(
+        "tool_unreachable",
+        502,
+        ERROR,
+        "The tool can't be reached",
+        "Not reached, or it turned us away; nothing ran.",
+    ),
     Reason(
         "tool_output_invalid", 502, ERROR, "Invalid tool output", "The tool ran; its output does not fit its schema."
     ),

@@ -41,12 +41,16 @@ class Declaration:
     output_schema: Mapping[str, Any] | None
     annotations: Mapping[str, Any]
     settings: Mapping[str, Any]
+    # Where calls go, for a tool that is an endpoint: another destination is another version.
+    destination: str = ""
 
     @property
     def digest(self) -> str:
+        destination = {"destination": self.destination} if self.destination else {}
         return digest(
             canonical_bytes(
-                {
+                destination
+                | {
                     "name": self.name,
                     "title": self.title,
                     "description": self.description,

@@ -13,9 +13,9 @@ KEPT_FOR = dt.timedelta(hours=24)
 
 def bounded(call: ToolCall, execution: Execution) -> tuple[dict[str, Any], dict[str, Any]]:
     """The body for the agent, within the tool's limit, and facts for the door; an overflow is stored."""
-    assert call.tool and call.key  # noqa: S101 (the stages found them)
+    assert call.tool and call.key
     output = execution.output if isinstance(execution.output, dict) else {}
-    if "idempotent_replay" in (call.tool.output_schema or {}).get("properties", {}) and execution.code == "allowed":
+    if call.tool.supports_idempotency_key and execution.code == "allowed":
         output = {**output, "idempotent_replay": False}
     data = canonical_bytes(output)
     limit = call.tool.result_limit_bytes

@@ -135,6 +135,11 @@ class Snapshot:
         return [tool for name, tool in sorted(self.tools.items()) if self.visible(key, tool).visible]
 
 
+class SnapshotChangingError(Exception):
+    """Settings change faster than they can be read; the call is denied."""
+
+
+MOST_READS = 20
 _lock = threading.Lock()
 _held: Snapshot | None = None
 _programs: dict[int, Program] = {}
@@ -164,11 +169,12 @@ def stored_version() -> int | None:
 
 def _load() -> Snapshot:
     # Read until nothing changed while reading: then all parts are of one version.
-    while True:
+    for _ in range(MOST_READS):
         version = stored_version()
         snapshot = _read(version)
         if stored_version() == version:
             return snapshot
+    raise SnapshotChangingError
 
 
 def _read(version: int | None) -> Snapshot:
@@ -214,7 +220,7 @@ _COPIED = ("id", "name", "executor", *Tool.OPERATOR_FIELDS)
 
 def _tool_view(tool: Tool) -> ToolView:
     version = tool.current_version
-    assert version is not None  # noqa: S101 (the query asked for it)
+    assert version is not None
     endpoint = getattr(tool, "http_endpoint", None)
     return ToolView(
         **{name: getattr(tool, name) for name in _COPIED},

@@ -13,7 +13,7 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
-from approvals.actions import decide, is_eligible
+from approvals.actions import decide, is_eligible, is_own
 from approvals.dispatch import run_soon
 from approvals.models import PendingAction, Vote
 from approvals.states import Status
@@ -21,10 +21,13 @@ from telemetry.admin.acts import Act, ActsAdmin, ReasonForm, operator_of
 from telemetry.admin.audit import records_of
 from telemetry.canonical import parse
 from telemetry.encryption import CannotOpen
-from telemetry.recorder import show_payload
+from telemetry.recorder import Subject, show_payload
+from telemetry.redaction import redact
 from telemetry.visible import pretty, visible
 from telemetry.wording import ago, left
 from tools.contract import Stop
+from tools.idempotency import stored_answer
+from tools.reasons import reason
 
 LABELS = {
     Status.PENDING.label: "warning",
@@ -75,7 +78,7 @@ def why_not(pending: PendingAction, user: Any) -> str:
         return REFUSALS["action_expired"]
     if pending.votes.filter(operator=user).exists():
         return REFUSALS["already_voted"]
-    if pending.owner_id == user.pk and not pending.self_confirm:
+    if is_own(pending, user) and not pending.self_confirm:
         return REFUSALS["own_request"]
     return "" if is_eligible(pending, user) else REFUSALS["voter_not_eligible"]
 
@@ -190,7 +193,8 @@ class PendingActionAdmin(ActsAdmin):
         if pending.arguments is None:
             return NO_LONGER_KEPT, _masked(pending)
         try:
-            content = show_payload(pending.arguments, operator_of(request))
+            about = Subject("pending_action", str(pending.pk), pending.tool.name)
+            content = show_payload(pending.arguments, operator_of(request), about, pending.trace_id)
         except CannotOpen:
             return "The full arguments can't be opened with the present keys. What follows is masked.", _masked(pending)
         return "In full, exactly as they would be run. That you read them is on record.", pretty(parse(content))
@@ -202,16 +206,26 @@ class PendingActionAdmin(ActsAdmin):
             ("Answers for it", _owner_of(pending)),
             ("Tool", f"{pending.tool.name}, version {version.number}"),
             ("What it does", visible(version.description) or "not described"),
+            ("Goes to", str(getattr(pending.tool, "http_endpoint", ""))),
             ("Risk", _risk(pending)),
-            ("Held by", f"{visible(revision.policy.name)} r{revision.number}: {visible(pending.rule) or 'its tool'}"),
+            ("Held by", f"{visible(pending.rule)} (policy {visible(revision.policy.name)} r{revision.number})"),
             ("Needs", f"{pending.quorum} of " + (", ".join(pending.eligible_groups) or "those who may decide actions")),
             ("Own requests", "may be approved" if pending.self_confirm else "somebody else must agree"),
             ("Asked", f"{pending.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(pending.created_at)}"),
-            ("Decide before", f"{pending.expires_at:%Y-%m-%d %H:%M:%S} UTC, {left(pending.expires_at)}"),
-            ("Ended because", pending.reason),
+            *self._end_of(pending),
             ("Trace", pending.trace_id),
             ("SHA-256", pending.args_digest),
         )
+
+    def _end_of(self, pending: PendingAction) -> tuple[tuple[str, Any], ...]:
+        """Until when it can be decided; or when it was, why it ended so, and what came of it."""
+        if pending.status == Status.PENDING:
+            return (("Decide before", f"{pending.expires_at:%Y-%m-%d %H:%M:%S} UTC, {left(pending.expires_at)}"),)
+        decided = f"{pending.decided_at:%Y-%m-%d %H:%M:%S} UTC" if pending.decided_at else "never"
+        why = reason(pending.reason).meaning if pending.reason else ""
+        stored = stored_answer(pending.result)
+        result = pretty(redact(stored["body"]).value) if stored and pending.status == Status.DONE else ""
+        return (("Decided", decided), ("Ended because", why), ("Result, masked", result))
 
     # deciding
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from approvals.states import Status
@@ -11,21 +12,23 @@ from telemetry.models import Payload
 from tools.models import Agent, AgentKey, PolicyRevision, Tool, ToolVersion
 
 if TYPE_CHECKING:
-    import datetime as dt
+    pass
 
 
 class PendingActionQuerySet(models.QuerySet["PendingAction"]):
     def waiting(self) -> "PendingActionQuerySet":
         return self.filter(status=Status.PENDING)
 
-    def overdue(self, now: "dt.datetime") -> "PendingActionQuerySet":
-        return self.filter(status__in=[Status.PENDING, Status.APPROVED], expires_at__lte=now)
+    # The database's clock decides what is over, whichever machine asks.
 
-    def lapsed(self, now: "dt.datetime") -> "PendingActionQuerySet":
-        return self.filter(status=Status.EXECUTING, lease_until__lte=now)
+    def overdue(self) -> "PendingActionQuerySet":
+        return self.filter(status__in=[Status.PENDING, Status.APPROVED], expires_at__lte=Now())
 
-    def ready(self, now: "dt.datetime") -> "PendingActionQuerySet":
-        return self.filter(status=Status.APPROVED, expires_at__gt=now)
+    def lapsed(self) -> "PendingActionQuerySet":
+        return self.filter(status=Status.EXECUTING, lease_until__lte=Now())
+
+    def ready(self) -> "PendingActionQuerySet":
+        return self.filter(status=Status.APPROVED, expires_at__gt=Now())
 
     def asked_by(self, agent_id: int) -> "PendingActionQuerySet":
         return self.filter(agent_id=agent_id)
@@ -34,7 +37,8 @@ class PendingActionQuerySet(models.QuerySet["PendingAction"]):
         """What this person may decide: not their own, and theirs by group where the policy names groups."""
         groups = list(user.groups.values_list("name", flat=True))
         eligible = Q(eligible_groups=[]) | Q(eligible_groups__overlap=groups)
-        return self.filter(eligible).exclude(Q(owner_id=user.pk) & Q(self_confirm=False))
+        own = Q(owner_id=user.pk) | Q(agent__owner_id=user.pk) | Q(agent_key__issued_by_id=user.pk)
+        return self.filter(eligible).exclude(own & Q(self_confirm=False))
 
 
 class PendingAction(models.Model):

@@ -21,17 +21,17 @@ from observatory.doors.key_authentication import record_refusal
 from observatory.doors.problem import Refusal, problem
 from telemetry.connections import release_connection
 from telemetry.recorder import Actor
-from tools import idempotency
 from tools.contract import Outcome, Stop
+from tools.idempotency import stored_answer
 from tools.models import AgentKey
 from tools.reasons import Reason
 from tools.scopes import Scope
-from tools.snapshot import KeyView
+from tools.snapshot import KeyView, Snapshot, current
 
 LONGEST_WAIT_S = 30
 POLL_S = 0.25
 # Waiting holds a thread, so that only so many may wait in one process; the others are answered at once.
-_waiting = threading.BoundedSemaphore(32)
+_waiting = threading.BoundedSemaphore(16)
 HELD_FIELDS = ("requires_confirmation", "pending_action_id")
 
 
@@ -50,10 +50,9 @@ class ConfirmView(APIView):
     @openapi.confirm
     def post(self, request: Request, action_id: str) -> Response:
         body = json_object(request)
-        approve, why = body.get("approve"), body.get("reason", "")
-        if not isinstance(approve, bool) or not isinstance(why, str) or set(body) - {"approve", "reason"}:
-            raise Refusal("invalid_parameter", 'Send {"approve": true} or {"approve": false, "reason": "..."}.')
+        approve, why = _decision_of(body)
         key: KeyView = request.user  # type: ignore[assignment]  # our authentication puts the key there
+        _refuse_frozen(key, request.auth)  # type: ignore[arg-type]  # and the snapshot it was found in
         owner = AgentKey.objects.select_related("owner").get(pk=key.id).owner
         decided = actions.decide(
             action_id_of(action_id), owner, approve=approve, reason=why, via="confirm", now=timezone.now()
@@ -71,7 +70,31 @@ class ConfirmView(APIView):
                 "approvals_needed": decided.action.quorum,
             }
             return Response(waiting, status=202)
-        return _confirmed(run_approved(decided.action.pk, timezone.now()))
+        return _confirmed(run_approved(decided.action.pk, timezone.now()), decided.action)
+
+
+def _decision_of(body: dict[str, Any]) -> tuple[bool, str]:
+    """Yes or no, and why."""
+    approve, why = body.get("approve"), body.get("reason", "")
+    if (
+        isinstance(approve, bool)
+        and isinstance(why, str)
+        and "\x00" not in why
+        and not set(body) - {"approve", "reason"}
+    ):
+        return approve, why
+    raise Refusal("invalid_parameter", 'Send {"approve": true} or {"approve": false, "reason": "..."}.')
+
+
+def _refuse_frozen(key: KeyView, snapshot: Snapshot) -> None:
+    """A frozen agent decides nothing either."""
+    why = (
+        snapshot.frozen_everything
+        if snapshot.frozen_everything is not None
+        else snapshot.frozen_agents.get(key.agent_id)
+    )
+    if why is not None:
+        raise Refusal("frozen", why)
 
 
 def _null_fields(action: PendingAction) -> dict[str, Any]:
@@ -79,13 +102,25 @@ def _null_fields(action: PendingAction) -> dict[str, Any]:
     return {name: None for name in schema.get("properties", {}) if name not in HELD_FIELDS}
 
 
-def _confirmed(outcome: Outcome | Reason) -> Response:
+def _confirmed(outcome: Outcome | Reason, action: PendingAction) -> Response:
     if isinstance(outcome, Reason):
-        return problem(outcome)
+        return _ran_elsewhere(outcome, action)
     if not outcome.is_answer:
         return problem(outcome.reason, outcome.detail, trace_id=outcome.trace.trace_id, facts=outcome.facts)
     output = {name: value for name, value in outcome.body.items() if name not in HELD_FIELDS}
     return Response({"ok": True, "status": "confirmed", **output}, headers={"X-Trace-Id": outcome.trace.trace_id})
+
+
+def _ran_elsewhere(why: Reason, action: PendingAction) -> Response:
+    """A worker was faster with the same approval: what it came to is the answer, or that it still runs."""
+    action.refresh_from_db()
+    stored = stored_answer(action.result)
+    if action.status == Status.DONE and stored:
+        output = {name: value for name, value in stored["body"].items() if name not in HELD_FIELDS}
+        return Response({"ok": True, "status": "confirmed", **output})
+    if action.status == Status.EXECUTING:
+        return Response({"ok": True, "status": "executing", "pending_action_id": str(action.pk)}, status=202)
+    return problem(why)
 
 
 class ActionView(APIView):
@@ -99,13 +134,15 @@ class ActionView(APIView):
         wanted, seconds = action_id_of(action_id), _wait_of(request)
 
         def look() -> PendingAction:
+            if current().keys_by_public_id.get(key.public_id) is None:
+                raise Refusal("unauthenticated")  # revoked while it waited
             found = PendingAction.objects.select_related("tool", "result").asked_by(key.agent_id).filter(pk=wanted)
             action = found.first()
             if action is None:
                 raise Refusal("unknown_action")
             return action
 
-        return Response(described(_awaited(look, seconds)))
+        return Response(described(_awaited(look, seconds)), headers={"Cache-Control": "no-store"})
 
     @openapi.cancel
     def delete(self, request: Request, action_id: str) -> Response:
@@ -136,14 +173,14 @@ def _awaited(look: Callable[[], PendingAction], seconds: float) -> PendingAction
 
 def _wait_of(request: Request) -> float:
     text = request.query_params.get("wait", "0")
-    if not text.isdigit() or int(text) > LONGEST_WAIT_S:
+    if not (text.isascii() and text.isdigit() and len(text) <= 2) or int(text) > LONGEST_WAIT_S:
         raise Refusal("invalid_parameter", f"wait is a whole number of seconds, at most {LONGEST_WAIT_S}.")
     return float(text)
 
 
 def described(action: PendingAction) -> dict[str, Any]:
     """Shape: pending_action_id, tool, status, reason, approvals, approvals_needed, expires_at, result or null."""
-    stored = idempotency.stored_answer(action.result)
+    stored = stored_answer(action.result)
     return {
         "pending_action_id": str(action.pk),
         "tool": action.tool.name,

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from observatory.doors import openapi
 from observatory.doors.problem import Refusal
 from observatory.doors.renderers import JSONLinesRenderer
+from telemetry.connections import release_connection
 from telemetry.event_types import EVENT_TYPES
 from telemetry.models import AuditEvent
 from telemetry.trail import line
@@ -93,5 +94,6 @@ def _lines(rows: Any, limit: int) -> Iterator[bytes]:
         page = list(rows.filter(id__gt=last)[: min(CHUNK, left)])
         if not page:
             return
+        release_connection()
         yield b"".join(line(event.as_line()) for event in page)
         last, left = page[-1].pk, left - len(page)

@@ -31,7 +31,7 @@ def _read(request: Request) -> bytes:
     if request.META.get("HTTP_TRANSFER_ENCODING"):
         raise Refusal("invalid_parameter", "Send Content-Length; chunked bodies are not read.")
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdigit() and int(length) > MAX_BYTES:
+    if not (length.isascii() and length.isdigit()) or int(length[:12]) > MAX_BYTES:
         raise Refusal("too_large")
     data: bytes = request._request.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

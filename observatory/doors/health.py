@@ -4,6 +4,7 @@ import datetime as dt
 import time
 from functools import lru_cache
 
+from celery import current_app
 from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -59,6 +60,8 @@ def _database() -> bool:
 def _broker() -> bool:
     try:
         cache.get("ready")
+        with current_app.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1, timeout=2)
         return True
     except Exception:
         return False

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import DatabaseError, InterfaceError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -27,7 +27,7 @@ _BY_EXCEPTION: tuple[tuple[type[Exception], str], ...] = (
     (RequestDataTooBig, "too_large"),
     (exceptions.PermissionDenied, "scope_missing"),
     (PermissionDenied, "scope_missing"),
-    (DatabaseError, "database_unavailable"),
+    (OperationalError, "database_unavailable"),
     (InterfaceError, "database_unavailable"),
 )
 

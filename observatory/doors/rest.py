@@ -12,11 +12,16 @@ from observatory.discovery import etag_of, listing
 from observatory.doors import openapi
 from observatory.doors.body import json_object
 from observatory.doors.key_authentication import credential_of
-from observatory.doors.problem import problem
+from observatory.doors.problem import Refusal, problem
 from observatory.pipeline import invoke
+from telemetry.recorder import count_refusal
 from telemetry.trace_context import continue_or_start
+from tools.authentication import key_for
 from tools.contract import Door, Outcome, ToolCall
 from tools.scopes import Scope
+from tools.snapshot import current
+
+SMALL_BYTES = 16 * 1024
 
 
 class ToolsView(APIView):
@@ -42,6 +47,7 @@ class ToolCallView(APIView):
 
     @openapi.tool_call
     def post(self, request: Request, name: str) -> Response:
+        _refuse_large_without_key(request)
         arguments = json_object(request)
         outcome = invoke(
             ToolCall(
@@ -57,6 +63,17 @@ class ToolCallView(APIView):
             )
         )
         return rendered(outcome)
+
+
+def _refuse_large_without_key(request: Request) -> None:
+    """Nobody without a key has a large body parsed. The pipeline asks again; small bodies are not worth a query."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not (length.isascii() and length.isdigit()) or int(length[:12]) <= SMALL_BYTES:
+        return
+    now = timezone.now()
+    if key_for(credential_of(request), current(), now) is None:
+        count_refusal("unauthenticated", now)
+        raise Refusal("unauthenticated")
 
 
 def rendered(outcome: Outcome) -> Response:

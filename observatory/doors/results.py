@@ -11,7 +11,7 @@ from observatory.doors import openapi
 from observatory.doors.problem import Refusal
 from telemetry.encryption import CannotOpen
 from telemetry.models import Payload
-from telemetry.recorder import open_payload
+from telemetry.recorder import Actor, Subject, show_payload
 from tools.scopes import Scope
 from tools.snapshot import KeyView
 
@@ -31,7 +31,9 @@ class ResultView(APIView):
         ).first()
         if kept is None:
             raise Refusal("not_found")
+        reader = Actor("agent", key.public_id, key.agent_name)
         try:
-            return HttpResponse(open_payload(kept), content_type="application/json")
+            content = show_payload(kept, reader, Subject("payload", str(kept.pk), "result"))
         except CannotOpen:
             raise Refusal("not_found") from None
+        return HttpResponse(content, content_type="application/json", headers={"Cache-Control": "no-store"})

@@ -191,7 +191,7 @@ class ToolClient:
             answer, error = self._attempt(request, repeat)
             if answer is not None and error is None:
                 return answer
-            assert error is not None  # noqa: S101 (one of the two is there)
+            assert error is not None
             in_doubt = in_doubt or leaves_doubt(error)
             if not self._patience.wait(error, repeat, attempt):
                 replayed = answer is not None and _is_replay(answer)

@@ -61,7 +61,7 @@ class SubjectFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
     parameter_name = "subject"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
-        kind, _, subject_id = (self.value() or "").strip().partition(":")
+        kind, _, subject_id = (self.value() or "").replace("\x00", "").strip().partition(":")
         return queryset.filter(subject_kind=kind, subject_id=subject_id) if kind else queryset
 
 

@@ -88,4 +88,4 @@ def _networks(allowed: tuple[str, ...]) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(network) for network in allowed)
     except ValueError:
-        raise EgressError(Kind.REFUSED_ADDRESS, "EGRESS_ALLOWED_NETWORKS holds a word that is no network") from None
+        raise EgressError(Kind.REFUSED_ADDRESS, "OBSERVATORY_EGRESS_ALLOW holds a word that is no network") from None

@@ -94,7 +94,7 @@ def check_url(url: str) -> str | None:
         why = refusal(address) if address is not None else None
     except EgressError as error:
         return error.detail
-    return f"The address {address} is {why}; EGRESS_ALLOWED_NETWORKS doesn't open it." if why else None
+    return f"The address {address} is {why}; OBSERVATORY_EGRESS_ALLOW doesn't open it." if why else None
 
 
 def _target(url: str) -> _Target:

@@ -78,6 +78,8 @@ def test_a_problem_never_repeats_a_value(world):
         ("get", "/actions/not-a-uuid", 404, "unknown_action"),
         ("get", "/actions/5b0c3c1e-6b52-4c0b-9d55-0d7d4a4f3a51?wait=31", 400, "invalid_parameter"),
         ("get", "/actions/5b0c3c1e-6b52-4c0b-9d55-0d7d4a4f3a51?wait=-1", 400, "invalid_parameter"),
+        ("get", "/actions/5b0c3c1e-6b52-4c0b-9d55-0d7d4a4f3a51?wait=%C2%B2", 400, "invalid_parameter"),
+        ("get", "/actions/5b0c3c1e-6b52-4c0b-9d55-0d7d4a4f3a51?wait=" + "0" * 5000, 400, "invalid_parameter"),
         ("get", "/results/none", 404, "not_found"),
         ("get", "/audit/events?type=nothing", 400, "invalid_parameter"),
         ("get", "/audit/events?from=yesterday", 400, "invalid_parameter"),

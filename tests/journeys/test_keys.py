@@ -161,3 +161,53 @@ def test_no_secret_is_stored(world):
         for (table,) in cursor.fetchall():
             cursor.execute(f'SELECT count(*) FROM "{table}" t WHERE t::text LIKE %s', [f"%{secret}%"])
             assert cursor.fetchone()[0] == 0, table
+
+
+def test_a_replaced_keys_grace_ends_no_later_whoever_saves_it(world):
+    from django.core.exceptions import ValidationError
+
+    from tools.actions.agents import change_key
+
+    caller = world.caller(world.allowing())
+    rotate_key(caller.key, SYSTEM, dt.timedelta(hours=1), timezone.now())
+    caller.key.refresh_from_db()
+    for later in (None, caller.key.expires_at + dt.timedelta(days=1)):
+        caller.key.expires_at = later
+        with pytest.raises(ValidationError):
+            change_key(caller.key, SYSTEM)
+    caller.key.refresh_from_db()
+    caller.key.expires_at -= dt.timedelta(minutes=30)
+    change_key(caller.key, SYSTEM)
+
+
+def test_nobody_gives_a_key_what_they_may_not_do_themselves(world):
+    from django.core.exceptions import ValidationError
+
+    from telemetry.recorder import Actor
+    from tools.actions.agents import issue_key
+    from tools.models import AgentKey
+
+    editor = world.person("eve", "policy editors")
+    agent = world.caller(world.allowing()).key.agent
+    for scope in (Scope.AUDIT_READ, Scope.ACTIONS_CONFIRM):
+        key = AgentKey(agent=agent, owner=world.bob, scopes=[scope])
+        with pytest.raises(ValidationError):
+            issue_key(key, Actor("operator", str(editor.pk), "eve"))
+    issue_key(
+        AgentKey(agent=agent, owner=world.bob, scopes=[Scope.TOOLS_CALL]), Actor("operator", str(editor.pk), "eve")
+    )
+
+
+def test_an_invisible_tools_rate_tells_nothing(world):
+    from tools.models import Tool
+
+    Tool.objects.filter(name="create_ticket").update(rate="1/m")
+    caller = world.caller(world.allowing("search_customer"))
+    assert {caller.call("create_ticket", {}).status_code for _ in range(4)} == {404}
+
+
+def test_a_denied_call_is_a_use_of_the_key_too(world):
+    caller = world.caller(world.allowing("search_customer"))
+    assert caller.call("create_ticket", {}).status_code == 404
+    caller.key.refresh_from_db()
+    assert caller.key.last_used_at is not None

@@ -51,6 +51,28 @@ def test_the_rate_store_down_denies(world, settings):
     assert Ticket.objects.count() == 1
 
 
+@pytest.mark.parametrize("what", ["key:", "rule:"])
+def test_one_rate_that_cannot_be_counted_denies(world, monkeypatch, what):
+    """The throttle before the door counts elsewhere: here only the stages' own store is down."""
+    from tools import rates
+
+    policy = world.policy("p", {"tools": "*", "effect": "allow"}, {"tools": "*", "effect": "rate", "rate": "100/m"})
+    caller = world.caller(policy)
+    arguments = TICKET | {"customer_id": world.acme.pk}
+    assert caller.call("create_ticket", arguments).status_code == 200
+    ask = rates._ask
+
+    def refuse(counted, rate, *, increment):
+        if what in counted and (what != "key:" or ":rule:" not in counted):
+            raise rates.RateStoreUnavailableError("down")
+        return ask(counted, rate, increment=increment)
+
+    monkeypatch.setattr(rates, "_ask", refuse)
+    answer = caller.call("create_ticket", arguments)
+    assert (answer.status_code, answer.json()["code"]) == (503, "rate_store_unavailable")
+    assert Ticket.objects.count() == 1
+
+
 def test_no_record_no_run(world, monkeypatch):
     """The intent can't be written, so the tool does not run."""
     caller = world.caller(world.allowing())

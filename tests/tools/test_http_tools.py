@@ -101,6 +101,10 @@ def test_a_get_sends_arguments_as_query(world, endpoint):
         ((200, {}, b"<html>"), 502, "tool_output_invalid"),
         ((200, {}, b'{"a":1,"a":2}'), 502, "tool_output_invalid"),
         ((400, {}, b"{}"), 422, "tool_error"),
+        ((404, {}, b"{}"), 422, "tool_error"),
+        ((401, {}, b"{}"), 502, "tool_unreachable"),
+        ((429, {}, b"{}"), 502, "tool_unreachable"),
+        ((409, {}, b"{}"), 502, "tool_failed"),
         ((500, {}, b"{}"), 502, "tool_failed"),
         ((302, {"Location": "http://127.0.0.1:1/"}, b""), 502, "tool_failed"),
     ],
@@ -211,3 +215,63 @@ def test_a_long_result_is_cut_with_a_handle_to_the_whole(world, endpoint):
     assert caller.get(f"/results/{body['handle']}").json() == {"text": "ø" * 500_000}
     other = world.caller(caller.key.policy, name="other-agent")
     assert other.get(f"/results/{body['handle']}").status_code == 404
+
+
+@pytest.mark.usefixtures("open_loopback")
+@pytest.mark.parametrize("value", ["..", ".", ""])
+@pytest.mark.parametrize("path", ["/orders/{order_id}/refund", "/orders/{order_id}", "/{order_id}/{order_id}"])
+def test_an_argument_never_leads_to_another_path(world, endpoint, path, value):
+    http_tool(endpoint.url + path)
+    caller = world.caller(world.allowing("orders.*"))
+    assert caller.call("orders.note", {"order_id": "7"}).status_code == 200
+    refused = caller.call("orders.note", {"order_id": value})
+    assert (refused.status_code, refused.json()["code"]) == (422, "tool_error")
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_an_argument_never_repeats_what_the_address_fixes(world, endpoint):
+    http_tool(endpoint.url + "/orders?note=fixed", method="GET", read_only=True)
+    caller = world.caller(world.allowing("orders.*"))
+    assert caller.call("orders.note", {"order_id": "7"}).status_code == 200
+    assert caller.call("orders.note", {"order_id": "7", "note": "other"}).json()["code"] == "tool_error"
+    assert [path for _, path, _, _ in endpoint.asked] == ["/orders?note=fixed&order_id=7"]
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_what_was_approved_for_one_address_is_not_sent_to_another(world, endpoint):
+    from django.utils import timezone
+
+    from approvals.actions import decide
+    from approvals.models import PendingAction
+    from observatory.approved import run_approved
+
+    tool = http_tool(endpoint.url + "/approved", requires_approval=True)
+    body = world.caller(world.allowing("orders.*")).call("orders.note", {"order_id": "7"}).json()
+    action = PendingAction.objects.get(pk=body["pending_action_id"])
+    decide(action.pk, world.bob, approve=True, reason="", via="admin", now=timezone.now())
+    moved = HttpEndpoint.objects.get(tool=tool)
+    moved.url = endpoint.url + "/elsewhere"
+    save_endpoint(moved, SYSTEM)
+    assert run_approved(action.pk, timezone.now()).code == "tool_changed"
+    assert endpoint.asked == []
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_a_call_goes_to_the_address_that_is_set_now(world, endpoint):
+    tool = http_tool(endpoint.url + "/one")
+    call(world)
+    moved = HttpEndpoint.objects.get(tool=tool)
+    moved.url = endpoint.url + "/two"
+    save_endpoint(moved, SYSTEM)
+    call(world)
+    assert [path for _, path, _, _ in endpoint.asked] == ["/one", "/two"]
+
+
+def test_a_python_tool_does_not_take_an_http_tools_name(world):
+    from tools.actions.tools import sync_python_tools
+
+    Tool.objects.filter(name="send_message").update(executor="http")
+    before = Tool.objects.get(name="send_message").current_version_id
+    assert "HTTP tool" in sync_python_tools()["send_message"]
+    assert Tool.objects.get(name="send_message").current_version_id == before

@@ -38,11 +38,14 @@ def votes_for_another(user: Any, owner_id: int | None, scopes: Iterable[str]) ->
     return Scope.ACTIONS_CONFIRM in scopes and owner_id != user.pk and not user.is_superuser
 
 
-def _refuse_anothers_vote(key: AgentKey, actor: Actor, *, had: Iterable[str] = ()) -> None:
-    """Raises ValidationError where the actor would come to hold, or widen, a key that votes as somebody else."""
-    if actor.kind != "operator" or Scope.ACTIONS_CONFIRM in had:
+def _refuse_more_than_own(key: AgentKey, actor: Actor, *, had: Iterable[str] = ()) -> None:
+    """Raises ValidationError where a key would let the actor do what their own account may not."""
+    if actor.kind != "operator":
         return
-    if votes_for_another(get_user_model().objects.get(pk=actor.id), key.owner_id, key.scopes):
+    user, gained = get_user_model().objects.get(pk=actor.id), set(key.scopes) - set(had)
+    if Scope.AUDIT_READ in gained and not user.has_perm("telemetry.view_auditevent"):
+        raise ValidationError({"scopes": "audit:read can be given by those who may read audit events themselves."})
+    if votes_for_another(user, key.owner_id, gained):
         raise ValidationError({"scopes": "Only the owner or an administrator can issue a key that votes as the owner."})
 
 
@@ -74,8 +77,9 @@ def issue_key(key: AgentKey, actor: Actor, *, fixed: str = "", public_id: str = 
         raise ValidationError("A fixed key exists in the demonstration only.")
     credential = NewCredential(fixed, "devkey00", digest_of(fixed)) if fixed else new_credential(public_id)
     with transaction.atomic():
-        _refuse_anothers_vote(key, actor)
+        _refuse_more_than_own(key, actor)
         key.public_id, key.digest = credential.public_id, credential.digest
+        key.issued_by_id = int(actor.id) if actor.kind == "operator" else None
         key.full_clean()
         key.save(force_insert=True)
         record_event("key.created", actor, _subject(key), data=_terms(key))
@@ -88,7 +92,13 @@ def change_key(key: AgentKey, actor: Actor) -> AgentKey:
         before = (
             AgentKey.objects.select_for_update(of=("self",)).select_related("policy", "owner", "agent").get(pk=key.pk)
         )
-        _refuse_anothers_vote(key, actor, had=before.scopes)
+        if before.revoked_at is not None:
+            raise ValidationError("The key is revoked; nothing brings it back.")
+        if before.replaced_by_id and (
+            key.expires_at is None or (before.expires_at is not None and key.expires_at > before.expires_at)
+        ):
+            raise ValidationError({"expires_at": "The key is replaced: its grace can end sooner, never later."})
+        _refuse_more_than_own(key, actor, had=before.scopes)
         key.full_clean()
         key.save(update_fields=list(KEY_FIELDS))
         record_event("key.changed", actor, _subject(key), data=changes(_terms(before), _terms(key)))

@@ -186,10 +186,13 @@ def roll_back(policy: Policy, revision: PolicyRevision, actor: Actor) -> PolicyR
         locked = Policy.objects.select_for_update().get(pk=policy.pk)
         _restore_draft(locked, document)
         note = f"rolled back to r{revision.number}"
-        return _new_revision(locked, draft_of(locked).to_json(), actor, note, "policy.rolled_back")
+        restored = {"restored": revision.number}
+        return _new_revision(locked, draft_of(locked).to_json(), actor, note, "policy.rolled_back", **restored)
 
 
-def _new_revision(policy: Policy, document: dict[str, Any], actor: Actor, note: str, event: str) -> PolicyRevision:
+def _new_revision(
+    policy: Policy, document: dict[str, Any], actor: Actor, note: str, event: str, **more: Any
+) -> PolicyRevision:
     number = (policy.revisions.aggregate(last=Max("number"))["last"] or 0) + 1
     revision = PolicyRevision(
         policy=policy,
@@ -203,7 +206,7 @@ def _new_revision(policy: Policy, document: dict[str, Any], actor: Actor, note: 
     Policy.objects.filter(pk=policy.pk).update(current_revision=revision)
     policy.current_revision = revision
     record_event(
-        event, actor, _subject(policy), data={"revision": number, "sha256": revision.digest, "note": note[:300]}
+        event, actor, _subject(policy), data={"revision": number, "sha256": revision.digest, "note": note[:300]} | more
     )
     return revision
 
@@ -218,6 +221,7 @@ def _restore_draft(policy: Policy, document: PolicyDocument) -> None:
     policy.save(update_fields=["self_confirm", "no_network", "dry_run"])
     for position, rule in enumerate(document.rules, start=1):
         row = Rule.objects.create(
+            pk=int(rule.id),  # what was is the same again, so that revisions can be compared and links hold
             policy=policy,
             position=position * 10,
             name=rule.name,

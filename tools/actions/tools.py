@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ from django.db import transaction
 from django.db.models import Max
 
 from telemetry import egress
+from telemetry.canonical import LARGEST_INTEGER
+from telemetry.canonical import digest as sha256
 from telemetry.encryption import seal
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from tools.actions.operator import changes
@@ -52,6 +55,8 @@ def schema_problem(schema: Any) -> str | None:
     """What is wrong with an input or output schema, or None. Never fetches."""
     if not isinstance(schema, dict):
         return "A schema is a JSON object."
+    if large := _large_number(schema):
+        return f"{large} can't be told to every agent: numbers go up to 2^53."
     if schema.get("type") != "object":
         return 'The root must be {"type": "object", ...}.'
     try:
@@ -59,6 +64,15 @@ def schema_problem(schema: Any) -> str | None:
     except SchemaProblem as problem:
         return str(problem)
     return None
+
+
+def _large_number(value: Any) -> str:
+    """A number that JSON readers would disagree on, or nothing."""
+    if isinstance(value, dict | list):
+        inside = value.values() if isinstance(value, dict) else value
+        return next((found for item in inside if (found := _large_number(item))), "")
+    is_large = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) > LARGEST_INTEGER
+    return str(value) if is_large else ""
 
 
 def check_name(name: str) -> None:
@@ -76,7 +90,8 @@ def save_tool(tool: Tool, actor: Actor) -> Tool:
         before = Tool.objects.select_for_update().filter(pk=tool.pk).first() if tool.pk else None
         if before is not None and before.name != tool.name:
             raise ValidationError({"name": "A tool keeps its name; agents and records know it by that."})
-        tool.save()
+        # Only what operators set: a version declared meanwhile stays.
+        tool.save(update_fields=None if before is None else [*Tool.OPERATOR_FIELDS])
         if before is None:
             record_event("tool.registered", actor, _subject(tool), data=_settings(tool) | {"executor": tool.executor})
         else:
@@ -91,7 +106,7 @@ def declare(tool: Tool, declaration: Declaration, actor: Actor) -> ToolVersion |
             raise ValidationError(problem)
     with transaction.atomic():
         locked = Tool.objects.select_for_update(of=("self",)).select_related("current_version").get(pk=tool.pk)
-        current, digest = locked.current_version, declaration.digest
+        current, digest = locked.current_version, replace(declaration, destination=_destination(locked)).digest
         if current is not None and current.digest == digest:
             return None
         number = (locked.versions.aggregate(last=Max("number"))["last"] or 0) + 1
@@ -117,6 +132,31 @@ def declare(tool: Tool, declaration: Declaration, actor: Actor) -> ToolVersion |
     return version
 
 
+def _destination(tool: Tool) -> str:
+    """Where calls of the tool go and with which credential, told apart but not told; empty for a Python tool."""
+    endpoint = HttpEndpoint.objects.filter(tool=tool).first()
+    if endpoint is None:
+        return ""
+    credential = sha256(bytes(endpoint.sealed_secret)) if endpoint.sealed_secret else ""
+    return f"{endpoint.method} {endpoint.url} {endpoint.secret_header} {credential}".strip()
+
+
+def _declare_again(tool: Tool, actor: Actor) -> None:
+    """What was approved for another destination is not approved for this one: the tool has a new version."""
+    version = tool.current_version
+    if version is not None:
+        same = Declaration(
+            name=tool.name,
+            title=version.title,
+            description=version.description,
+            input_schema=version.input_schema,
+            output_schema=version.output_schema,
+            annotations=version.annotations,
+            settings={},
+        )
+        declare(tool, same, actor)
+
+
 def sync_python_tools(actor: Actor = SYSTEM) -> Mapping[str, str]:
     """Every `@tool` of the installed apps is a row with its current version; what became of each, by name.
 
@@ -130,6 +170,9 @@ def sync_python_tools(actor: Actor = SYSTEM) -> Mapping[str, str]:
         if tool is None:
             tool = save_tool(Tool(name=name, executor=Tool.Executor.PYTHON, **python_tool.declaration.settings), actor)
             report[name] = "new"
+        elif tool.executor != Tool.Executor.PYTHON:
+            report[name] = "not registered: an HTTP tool has this name"
+            continue
         version = declare(tool, python_tool.declaration, actor)
         if version is not None and report.get(name) != "new":
             report[name] = f"version {version.number}"
@@ -147,9 +190,9 @@ def save_http_tool(
     """Settings, declaration and endpoint of an HTTP tool are as given: all three, or nothing."""
     with transaction.atomic():
         save_tool(tool, actor)
-        declare(tool, declaration, actor)
         endpoint.tool = tool
-        save_endpoint(endpoint, actor, secret=secret)
+        _store_endpoint(endpoint, actor, declaration.input_schema, secret)
+        declare(tool, declaration, actor)
     return tool
 
 
@@ -191,7 +234,14 @@ def save_endpoint(endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = 
     Without a header's name, the stored secret is forgotten.
     """
     version = endpoint.tool.current_version
-    if problems := endpoint_problems(endpoint, version.input_schema if version else {}, secret=secret):
+    with transaction.atomic():
+        _store_endpoint(endpoint, actor, version.input_schema if version else {}, secret)
+        _declare_again(endpoint.tool, actor)
+    return endpoint
+
+
+def _store_endpoint(endpoint: HttpEndpoint, actor: Actor, schema: Mapping[str, Any], secret: str | None) -> None:
+    if problems := endpoint_problems(endpoint, schema, secret=secret):
         raise ValidationError(problems)
     with transaction.atomic():
         if secret:
@@ -201,7 +251,7 @@ def save_endpoint(endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = 
         endpoint.full_clean(exclude=["tool"])
         before = HttpEndpoint.objects.filter(pk=endpoint.pk).first() if endpoint.pk else None
         if before is not None and not secret and _told(before) == _told(endpoint):
-            return endpoint
+            return
         endpoint.save()
         record_event(
             "tool.changed",
@@ -209,7 +259,6 @@ def save_endpoint(endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = 
             _subject(endpoint.tool),
             data={"endpoint": str(endpoint), "header": endpoint.secret_header, "credential_changed": bool(secret)},
         )
-    return endpoint
 
 
 def _told(endpoint: HttpEndpoint) -> tuple[str, str]:

@@ -89,6 +89,7 @@ class ExampleInline(TabularInline):  # type: ignore[misc]  # Unfold ships no typ
 
 @admin.register(Policy)
 class PolicyAdmin(ActingAdmin):
+    subject_kind = "policy"
     list_display = ("name", "in_force", "draft", "switches", "used_by", "description")
     list_filter = (InForceFilter, "self_confirm", "no_network", "dry_run")
     search_fields = ("name", "description", "rules__name", "rules__tools")

@@ -185,6 +185,7 @@ def keys_that_see(snapshot: Snapshot, tool_name: str) -> list[str]:
 
 @admin.register(Tool)
 class ToolAdmin(ActingAdmin):
+    subject_kind = "tool"
     list_display = ("name", "executor_words", "risk_label", "may_do", "version", "is_enabled", "seen_by_keys", "rate")
     list_filter = ("enabled", "executor", "risk", "read_only", "irreversible", "network", "requires_approval")
     search_fields = ("name", "current_version__title", "current_version__description")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from telemetry import egress
 from telemetry.canonical import NotCanonical, canonical_bytes, parse
@@ -14,6 +14,8 @@ from tools.snapshot import EndpointView, ToolView
 
 SECRET_PURPOSE = "endpoint.secret"  # noqa: S105 (a key's purpose, not a key)
 MOST_BYTES = 8 * 1024 * 1024
+REFUSED_INPUT = (400, 404, 410, 422)
+MAY_HAVE_RUN = (408, 409, 425)
 _EGRESS_CODES = {
     "refused_address": "egress_refused",
     "bad_url": "egress_refused",
@@ -26,11 +28,14 @@ _EGRESS_CODES = {
 
 
 def execute(call: ToolCall) -> Execution:
-    assert call.tool  # noqa: S101 (resolve found it)
+    assert call.tool
     endpoint = call.tool.endpoint
     if endpoint is None:
         return Execution("tool_unreachable", Ran.NO, detail="The tool has no endpoint.")
-    url, body = _request(endpoint, call.arguments)
+    try:
+        url, body = _request(endpoint, call.arguments)
+    except _NotASegment as problem:
+        return Execution("tool_error", Ran.NO, detail=str(problem))
     release_connection()
     try:
         response = egress.request(
@@ -46,15 +51,31 @@ def execute(call: ToolCall) -> Execution:
     return _answer(response, call.tool)
 
 
+class _NotASegment(ValueError):
+    """An argument would lead to another address than the operator's."""
+
+
 def _request(endpoint: EndpointView, arguments: Mapping[str, Any]) -> tuple[str, bytes | None]:
     url, rest = endpoint.url, dict(arguments)
     for name in list(rest):
         if "{" + name + "}" in url:
             url = url.replace("{" + name + "}", quote(_text(rest.pop(name)), safe=""))
+    _refuse_other_path(endpoint.url, url)
     if endpoint.method in ("GET", "DELETE"):
+        fixed = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+        if taken := fixed & set(rest):
+            raise _NotASegment(f"{', '.join(sorted(taken))} is fixed by the address.")
         query = urlencode({name: _text(value) for name, value in sorted(rest.items())})
         return (f"{url}{'&' if '?' in url else '?'}{query}" if query else url), None
     return url, canonical_bytes(rest)
+
+
+def _refuse_other_path(template: str, filled: str) -> None:
+    """Every segment stays a segment: none became empty, “.” or “..”, which would lead elsewhere."""
+    wanted, found = (url.partition("?")[0].split("/") for url in (template, filled))
+    for before, after in zip(wanted, found, strict=True):
+        if before != after and after in ("", ".", ".."):
+            raise _NotASegment("An argument stands in the address and can't be empty, “.” or “..”.")
 
 
 def _text(value: Any) -> str:
@@ -85,9 +106,12 @@ def _failed(error: egress.EgressError, *, read_only: bool) -> Execution:
 
 
 def _answer(response: egress.Response, tool: ToolView) -> Execution:
-    if 400 <= response.status < 500:
+    if response.status in REFUSED_INPUT:
         return Execution("tool_error", Ran.NO, detail=f"The endpoint refused with status {response.status}.")
-    if response.status >= 500:
+    if 400 <= response.status < 500 and response.status not in MAY_HAVE_RUN:
+        # Not this input's fault, and not for ever: nothing ran, and the same intention may try again.
+        return Execution("tool_unreachable", Ran.NO, detail=f"The endpoint turned the call away: {response.status}.")
+    if response.status >= 400:
         return Execution("tool_failed", Ran.UNKNOWN, detail=f"The endpoint answered status {response.status}.")
     if not response.body:
         return Execution("allowed", Ran.YES, output={})

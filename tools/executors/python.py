@@ -14,7 +14,7 @@ def execute(call: ToolCall) -> Execution:
     tool = registry.find(call.tool_name)
     if tool is None:
         return Execution("tool_unreachable", Ran.NO, detail="The tool's code is not installed in this process.")
-    assert call.key  # noqa: S101 (authenticate found it)
+    assert call.key
     call_id = call.permit.action_id if call.permit else call.trace.span_id
     context = registry.ToolContext(call_id, call.key.agent_name, call.received_at)
     try:

@@ -109,7 +109,10 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "requires_approval",
-                    models.BooleanField(default=False, help_text="Every call waits for a person, whatever the policy."),
+                    models.BooleanField(
+                        default=False,
+                        help_text="Every call waits for a person; a policy may let the key’s owner be that one.",
+                    ),
                 ),
                 (
                     "requires_two_phase",

@@ -87,6 +87,15 @@ class AgentKey(models.Model):
     replaced_by = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="replaces"
     )
+    issued_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        help_text="Who was shown the secret. They decide nothing that this key asks for.",
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = AgentKeyQuerySet.as_manager()

@@ -55,7 +55,8 @@ class Tool(models.Model):
         help_text="Policies with “no network” deny every tool that does not stay inside.",
     )
     requires_approval = models.BooleanField(
-        default=False, help_text="Every call waits for a person, whatever the policy."
+        default=False,
+        help_text="Every call waits for a person; a policy may let the key’s owner be that one.",
     )
     requires_two_phase = models.BooleanField(default=False, help_text="It runs only by a proposal and its commit.")
     accepts_confirm = models.BooleanField(

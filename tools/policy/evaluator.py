@@ -132,7 +132,8 @@ def _verdict(program: Program, facts: Facts, demands: list[_Demand]) -> _Verdict
 def _sentence(effect: Effect, outcome: RuleOutcome, tool: str) -> str:
     rule = f"Rule “{outcome.rule.name}”"
     if outcome.said is Said.ERROR:
-        return f"{rule} can't be decided for this call of {tool}, which counts as: {effect.label.lower()}."
+        counts_as = effect.label.lower()
+        return f"{rule} can't be decided for this call of {tool} ({outcome.error}), which counts as: {counts_as}."
     words = {
         Effect.ALLOW: f"{rule} allows {tool}.",
         Effect.DENY: f"{rule} denies {tool}.",

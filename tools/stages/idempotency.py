@@ -8,10 +8,10 @@ class Idempotency(Stage):
     name = "idempotency"
 
     def check(self, call: ToolCall) -> Pass | Stop:
-        assert call.tool  # noqa: S101
+        assert call.tool
         if call.permit is not None:
             return Pass(call, "owns the record of its call")
-        if not call.idempotency_key:
+        if call.idempotency_key is None:
             if call.tool.requires_idempotency_key:
                 return deny("idempotency_key_missing", "Send an Idempotency-Key header.", call)
             return Pass(call, "no key")
@@ -21,3 +21,9 @@ class Idempotency(Stage):
         if not idempotency.applies(call):
             return Pass(call, "reads only")
         return idempotency.look_up(call, call.received_at) or Pass(call, "first use")
+
+    def explain(self, call: ToolCall) -> Pass | Stop:
+        """A question carries no key; that a call would need one is said, and the next stage is asked."""
+        if call.tool and call.tool.requires_idempotency_key and call.idempotency_key is None:
+            return Pass(call, "a call needs an Idempotency-Key")
+        return self.check(call)

@@ -10,7 +10,7 @@ from tools.stages.rate_limit import limited
 
 def facts_of(call: ToolCall) -> Facts:
     """What rules see of a call."""
-    assert call.key and call.tool  # noqa: S101
+    assert call.key and call.tool
     key, tool = call.key, call.tool
     return Facts(
         args=dict(call.arguments),
@@ -35,7 +35,7 @@ class PolicyGuard(Stage):
         return self._ask(call, peek)
 
     def _ask(self, call: ToolCall, ask: Callable[[str, str], Usage]) -> Pass | Stop:
-        assert call.key and call.tool and call.snapshot  # noqa: S101
+        assert call.key and call.tool and call.snapshot
         policy = call.snapshot.policy_of(call.key)
         if policy is None or policy.program is None or policy.revision is None:
             return deny("denied_policy", (policy and policy.broken) or "No policy is in force for this key.", call)
@@ -54,7 +54,7 @@ class PolicyGuard(Stage):
         return Pass(found, f"{decision.effect.label}: {decision.rule} (r{decision.revision})")
 
     def _spend(self, decision: Decision, call: ToolCall, ask: Callable[[str, str], Usage]) -> Stop | None:
-        assert call.key  # noqa: S101
+        assert call.key
         for rule_id, rate in decision.rates:
             try:
                 usage = ask(f"key:{call.key.public_id}:rule:{rule_id}", rate)

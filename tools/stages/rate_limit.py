@@ -20,8 +20,10 @@ class RateLimit(Stage):
         return self._ask(call, peek)
 
     def _ask(self, call: ToolCall, ask: Callable[[str, str], Usage]) -> Pass | Stop:
-        assert call.key and call.snapshot  # noqa: S101 (authenticate found them)
+        assert call.key and call.snapshot
         tool = call.snapshot.tools.get(call.tool_name)
+        if tool is not None and not call.snapshot.visible(call.key, tool).visible:
+            tool = None  # its rate would tell that it is there
         try:
             usage = ask(f"key:{call.key.public_id}", call.key.rate)
             if not usage.allowed:

@@ -11,7 +11,7 @@ class ResolveTool(Stage):
     name = "resolve_tool"
 
     def check(self, call: ToolCall) -> Pass | Stop:
-        assert call.key and call.snapshot  # noqa: S101
+        assert call.key and call.snapshot
         tool = call.snapshot.tools.get(call.tool_name)
         if tool is None or not call.snapshot.visible(call.key, tool).visible:
             return deny("unknown_tool", f"There is no tool {call.tool_name[:64]!r} for this key.", call)
@@ -29,7 +29,7 @@ class ResolveTool(Stage):
         answer = self.check(call)
         if isinstance(answer, Pass):
             return answer
-        assert call.key and call.snapshot  # noqa: S101
+        assert call.key and call.snapshot
         tool = call.snapshot.tools.get(call.tool_name)
         why = call.snapshot.visible(call.key, tool).why if tool else "No tool has this name."
         return deny("unknown_tool", answer.detail, call, invisible_because=why)

@@ -8,7 +8,7 @@ class SchemaGuard(Stage):
     name = "schema_guard"
 
     def check(self, call: ToolCall) -> Pass | Stop:
-        assert call.tool  # noqa: S101
+        assert call.tool
         try:
             problems = call.tool.validator.problems(dict(call.arguments))
         except SchemaProblem as problem:

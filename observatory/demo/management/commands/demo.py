@@ -20,7 +20,7 @@ from observatory.demo.scenarios import run
 from observatory.demo.seed import seed
 from observatory.embedded.keeper import Kept
 
-WEB_WORKERS, WEB_THREADS = 2, 32
+WEB_WORKERS, WEB_THREADS = 2, 64
 
 
 class Command(BaseCommand):
