@@ -69,8 +69,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         if isinstance(error, kind):
             if code == "database_unavailable":
                 log.exception("the database failed")
-            response = problem(reason(code))
             if isinstance(error, exceptions.MethodNotAllowed):
-                response["Allow"] = ", ".join(context["view"].allowed_methods)
-            return response
+                allowed = ", ".join(context["view"].allowed_methods)
+                response = problem(reason(code), f"This address answers {allowed}.")
+                response["Allow"] = allowed
+                return response
+            return problem(reason(code))
     return None

@@ -35,15 +35,21 @@ class Command(BaseCommand):
         began = time.perf_counter()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         _refuse_taken(port)
+        self.stdout.write("Preparing the database …")
+        self.stdout.flush()
         call_command("migrate", verbosity=0)
         seed()
+        self.stdout.write("Starting web, worker and beat …")
         address = f"http://127.0.0.1:{port}"
         kept = self._start(port)
         try:
             self._wait(address, kept["web"])
             self.stdout.write(f"Serving after {time.perf_counter() - began:.1f} s.\n\n")
             self._workflow(address)
-            self._where_to_look(address)
+            if once:
+                self.stdout.write("\nThe workflow is done; without --once it keeps serving.\n")
+            else:
+                self._where_to_look(address)
             while not once and all(process.exit_code() is None for process in kept.values()):
                 time.sleep(0.3)
             if not once:
