@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from observatory.client_address import client_address
-from observatory.doors.problem import MEDIA_TYPE, TYPE
+from observatory.doors.problem import MEDIA_TYPE, document
 from tools.rates import RateStoreUnavailableError, consume
 from tools.reasons import reason
 
@@ -33,14 +33,5 @@ class AddressThrottle:
 
 def _refused(code: str, retry_after_s: int) -> HttpResponse:
     why = reason(code)
-    body = {
-        "type": TYPE + code,
-        "title": why.title,
-        "status": why.status,
-        "detail": why.meaning,
-        "code": code,
-        "decision": why.decision,
-        "trace_id": "",
-    }
     headers = {"Retry-After": str(retry_after_s)}
-    return JsonResponse(body, status=why.status, content_type=MEDIA_TYPE, headers=headers)
+    return JsonResponse(document(why), status=why.status, content_type=MEDIA_TYPE, headers=headers)

@@ -14,14 +14,13 @@ from django.db.models import Count, Sum
 from approvals.models import PendingAction
 from telemetry import trail
 from telemetry.models import Heartbeat, RefusalCount, Span
-from telemetry.tasks import BEAT
+from telemetry.tasks import BEAT, BEAT_STALE
 from telemetry.wording import ago, left, seen, span_words
 from tools.actions.policies import document_of
 from tools.models import AgentKey, KillSwitch, Policy
 from tools.reasons import REASONS
 
 HOUR = dt.timedelta(hours=1)
-STALE = dt.timedelta(seconds=90)
 SOON = dt.timedelta(days=7)
 TOP = 10
 FEW = 5
@@ -171,7 +170,7 @@ def _beat_line(beat: Heartbeat | None, now: dt.datetime) -> Line:
     if beat is None:
         return Line("Beat and workers", "never seen: nothing expires, nothing approved in admin runs", urgent=True)
     age = now - beat.at
-    if age > STALE:
+    if age > BEAT_STALE:
         note = f"silent for {span_words(age)}: nothing expires, nothing approved in admin runs"
         return Line("Beat and workers", note, urgent=True)
     return Line("Beat and workers", f"alive, {span_words(age)} ago")

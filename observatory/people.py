@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 
 from telemetry.recorder import Actor, Subject, record_event
-from tools.actions.operator import changes
+from tools.actions.changes import changes
 
 
 def person_facts(user: User) -> dict[str, Any]:

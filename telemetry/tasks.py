@@ -10,6 +10,8 @@ from telemetry.models import Heartbeat, Payload, Span
 from telemetry.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
 
 BEAT = "beat"
+# Six missed beats: then beat, the broker or the workers are down.
+BEAT_STALE = dt.timedelta(seconds=90)
 
 
 @shared_task(name="telemetry.create_partitions")

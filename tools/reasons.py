@@ -164,6 +164,7 @@ _TABLE = (
     Reason("frozen", 423, DENIED_FROZEN, "Frozen", "An operator froze this agent, this tool, or everything."),
     Reason("rate_limited", 429, DENIED_RATE, "Too many calls", "A rate is used up; see Retry-After."),
     # 5xx: a part failed
+    Reason("internal_error", 500, ERROR, "Internal error", "A fault of the installation; its log has the cause."),
     Reason("tool_failed", 502, ERROR, "The tool failed", "The tool broke while it ran; it may have run in part."),
     Reason(
         "tool_unreachable",

@@ -1,6 +1,5 @@
 """Whether the installation lives (no key, no details) and whether it is ready (yes or no a part)."""
 
-import datetime as dt
 import time
 from functools import lru_cache
 
@@ -16,9 +15,7 @@ from rest_framework.views import APIView
 from observatory.doors import openapi
 from observatory.version import VERSION
 from telemetry.models import Heartbeat
-from telemetry.tasks import BEAT
-
-BEAT_STALE = dt.timedelta(seconds=90)
+from telemetry.tasks import BEAT, BEAT_STALE
 
 
 class HealthView(APIView):

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
-from observatory.doors.problem import MEDIA_TYPE, TYPE
+from observatory.doors.problem import MEDIA_TYPE, document
 from tools.reasons import reason
 
 
@@ -11,16 +11,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Admin has its page; everybody else reads a problem document."""
     if request.path.startswith("/admin/"):
         return defaults.page_not_found(request, exception)
-    why = reason("not_found")
-    return _document(why.code, why.status, why.title, why.meaning, why.decision)
+    return _problem("not_found")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if request.path.startswith("/admin/"):
         return defaults.server_error(request)
-    return _document("internal_error", 500, "Internal error", "The fault is in the installation's log.", "error")
+    return _problem("internal_error")
 
 
-def _document(code: str, status: int, title: str, detail: str, decision: str) -> HttpResponse:
-    body = {"type": TYPE + code, "title": title, "status": status, "detail": detail, "code": code}
-    return JsonResponse(body | {"decision": decision, "trace_id": ""}, status=status, content_type=MEDIA_TYPE)
+def _problem(code: str) -> HttpResponse:
+    why = reason(code)
+    return JsonResponse(document(why), status=why.status, content_type=MEDIA_TYPE)

@@ -32,9 +32,9 @@ _BY_EXCEPTION: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def problem(why: Reason, detail: str = "", *, trace_id: str = "", facts: Mapping[str, Any] | None = None) -> Response:
-    """The problem document of a reason, with Retry-After where the facts name it."""
-    body = {
+def document(why: Reason, detail: str = "", trace_id: str = "") -> dict[str, Any]:
+    """The members that every problem document has."""
+    return {
         "type": TYPE + why.code,
         "title": why.title,
         "status": why.status,
@@ -43,9 +43,13 @@ def problem(why: Reason, detail: str = "", *, trace_id: str = "", facts: Mapping
         "decision": why.decision,
         "trace_id": trace_id,
     }
+
+
+def problem(why: Reason, detail: str = "", *, trace_id: str = "", facts: Mapping[str, Any] | None = None) -> Response:
+    """The problem document of a reason, with Retry-After where the facts name it."""
     extra = dict(facts or {})
     retry_after = extra.get("retry_after_s")
-    response = Response({**extra, **body}, status=why.status, content_type=MEDIA_TYPE)
+    response = Response({**extra, **document(why, detail, trace_id)}, status=why.status, content_type=MEDIA_TYPE)
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)
     if why.status == 401:

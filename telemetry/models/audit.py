@@ -16,9 +16,6 @@ class CurrentTransactionId(Func):
 
 
 class AuditEventQuerySet(AppendOnlyQuerySet):
-    def of_trace(self, trace_id: str) -> "AuditEventQuerySet":
-        return self.filter(trace_id=trace_id)
-
     def about(self, kind: str, subject_id: str) -> "AuditEventQuerySet":
         return self.filter(subject_kind=kind, subject_id=subject_id)
 

@@ -44,6 +44,7 @@ STATUS_OF = {
     "tool_error": 422,
     "frozen": 423,
     "rate_limited": 429,
+    "internal_error": 500,
     "tool_failed": 502,
     "tool_unreachable": 502,
     "tool_output_invalid": 502,

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from telemetry.recorder import Actor, Subject, record_event
-from tools.actions.operator import changes
+from tools.actions.changes import changes
 from tools.credentials import NewCredential, digest_of, new_credential
 from tools.models import Agent, AgentKey
 from tools.scopes import Scope

@@ -15,7 +15,7 @@ from telemetry.canonical import LARGEST_INTEGER
 from telemetry.canonical import digest as sha256
 from telemetry.encryption import seal
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
-from tools.actions.operator import changes
+from tools.actions.changes import changes
 from tools.executors.http import SECRET_PURPOSE
 from tools.models import HttpEndpoint, Tool, ToolVersion
 from tools.models.tool import RESERVED_ENDINGS

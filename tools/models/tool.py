@@ -12,11 +12,6 @@ NAME_PATTERN = r"^[a-z0-9_.-]{1,56}$"
 RESERVED_ENDINGS = ("_propose", "_commit")
 
 
-class ToolQuerySet(models.QuerySet["Tool"]):
-    def callable_now(self) -> "ToolQuerySet":
-        return self.filter(enabled=True, current_version__isnull=False)
-
-
 class Tool(models.Model):
     """Callable by name. Its declaration is in versions; what stands here are the operators' settings."""
 
@@ -108,7 +103,6 @@ class Tool(models.Model):
         "timeout_s",
         "result_limit_bytes",
     )
-    objects = ToolQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["name"]

@@ -1,13 +1,6 @@
-"""Who acts: an operator by their account, or a command of the installation."""
+"""What an operator's act changed, as records tell it."""
 
 from typing import Any
-
-from telemetry.recorder import SYSTEM, Actor
-
-
-def operator(user: Any) -> Actor:
-    """The account as an actor of the day; None is the installation itself (a command, a migration)."""
-    return Actor("operator", str(user.pk), user.get_username()) if user is not None else SYSTEM
 
 
 def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
