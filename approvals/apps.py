@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class ApprovalsConfig(AppConfig):
     name = "approvals"
-    verbose_name = "When a second phase or a person must agree"
+    verbose_name = "Approvals"

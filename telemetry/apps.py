@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class TelemetryConfig(AppConfig):
     name = "telemetry"
-    verbose_name = "What happened"
+    verbose_name = "Record"

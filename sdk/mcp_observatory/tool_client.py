@@ -99,6 +99,8 @@ class ToolClient:
         Without an idempotency key a call whose answer is lost is not sent again. Raises ToolCallError in its kinds,
         and before anything is sent TypeError or ValueError for what can't be sent.
         """
+        if arguments is not None and not isinstance(arguments, Mapping):
+            raise TypeError("arguments must be a mapping of names to values; or write them as keywords, query=...")
         given = dict(arguments or {})
         if twice := given.keys() & kwargs.keys():
             raise TypeError(f"given twice: {', '.join(sorted(twice))}")

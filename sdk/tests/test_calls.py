@@ -165,3 +165,8 @@ def test_forked_child_opens_its_own_connection(server: ScriptedServer, client: T
 def test_base_url_may_have_a_path(server: ScriptedServer, client_of: Callable[..., ToolClient]) -> None:
     client_of(server.url + "/observatory/").health()
     assert server.hits[0].path == "/observatory/health"
+
+
+def test_arguments_that_are_no_mapping_are_told_how_to_be_written() -> None:
+    with ToolClient("http://127.0.0.1:1", "key") as client, pytest.raises(TypeError, match="query="):
+        client.call("search_customer", "nordic")  # type: ignore[arg-type]  # the mistake under test

@@ -76,6 +76,12 @@ def test_the_demonstration(tmp_path):
         impact = demo.client().post("/tools/get_incident_impact", {"incident_id": "INC-1"})
         assert [c["name"] for c in impact["affected_customers"]] == ["ACME AB", "Nordic Widgets"]
 
+        # a key that is none is refused by the real server too, which hands on such headers in its own way
+        asked = {"customer_id": 1, "title": "Never made"}
+        for key in ("", "order-\u00e91"):
+            status, answer = demo.client().request("POST", "/tools/create_ticket", asked, **{"Idempotency-Key": key})
+            assert (status, answer["code"]) == (400, "invalid_parameter")
+
         # the second agent can't confirm for itself
         other = demo.client((folder / "second-key").read_text())
         held = other.post("/tools/update_customer_status", {"customer_id": 1, "new_status": "x", "confirm": True})
