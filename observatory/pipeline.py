@@ -51,6 +51,10 @@ def invoke(call: ToolCall) -> Outcome:
     except (DatabaseError, InterfaceError):
         log.exception("the database failed before anything ran, trace %s", call.trace.trace_id)
         return _answer(deny("database_unavailable", call=call), watch)
+    except Exception:
+        # A fault of ours, before anything ran: what comes after an effect is settled and raises nothing.
+        log.exception("the call could not be decided, trace %s", call.trace.trace_id)
+        return _answer(deny("part_unavailable", call=call), watch)
 
 
 def _invoke(call: ToolCall, watch: Stopwatch) -> Outcome:

@@ -136,6 +136,9 @@ def settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None
     """The outcome is recorded before the answer leaves. It is tried again on a fresh connection, and never denies."""
     for attempt in range(SETTLE_TRIES):
         try:
+            if attempt and _is_recorded(call):
+                # Only the word of it was lost: the transaction had been committed.
+                return _outcome(call, execution, *_within_limit(call, execution))
             return _settle(call, execution, claim, watch)
         except (DatabaseError, InterfaceError):
             log.exception("outcome not recorded, try %s, trace %s", attempt + 1, call.trace.trace_id)
@@ -150,6 +153,15 @@ def settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None
         "outcome_unrecorded", execution.ran, detail=f"Look for the trace {call.trace.trace_id} in the log."
     )
     return _outcome(call, unrecorded, {}, {})
+
+
+def _is_recorded(call: ToolCall) -> bool:
+    return Span.objects.filter(trace_id=call.trace.trace_id, span_id=call.trace.span_id).exists()
+
+
+def _within_limit(call: ToolCall, execution: Execution) -> tuple[dict[str, Any], dict[str, Any]]:
+    with transaction.atomic():
+        return bounded(call, execution)
 
 
 def _settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None, watch: Stopwatch) -> Outcome:

@@ -49,3 +49,38 @@ def test_the_outcome_is_recorded_on_a_fresh_connection(world, monkeypatch, when)
     # Whatever happened, the key's second call runs nothing.
     caller.call("send_message", {"channel": "#s", "message": "m"}, Idempotency_Key="k")
     assert Message.objects.count() <= 1
+
+
+def test_a_commit_whose_answer_was_lost_is_not_recorded_twice(world, monkeypatch):
+    from django.db import OperationalError
+
+    from observatory import records
+
+    caller = world.caller(world.allowing())
+    settle, tries = records._settle, []
+
+    def lose_the_answer(*args):
+        tries.append(settle(*args))
+        raise OperationalError("the connection broke after the commit")
+
+    monkeypatch.setattr(records, "_settle", lose_the_answer)
+    answer = caller.call("send_message", {"channel": "#s", "message": "m"})
+    assert (answer.status_code, answer.json()) == (200, {"sent": True, "channel": "#s"})
+    assert len(tries) == 1
+    assert AuditEvent.objects.filter(type="call.settled").count() == 1
+
+
+def test_a_credential_that_cannot_be_opened_sends_nothing(world):
+    from telemetry.recorder import SYSTEM
+    from tools.actions.tools import save_http_tool
+    from tools.models import HttpEndpoint, Tool
+    from tools.registry import Declaration
+
+    tool = Tool(name="orders.note", executor="http", network="yes")
+    endpoint = HttpEndpoint(method="POST", url="https://orders.example.com/x", secret_header="Authorization")
+    declaration = Declaration("orders.note", "Note", "Notes.", {"type": "object"}, None, {}, {})
+    save_http_tool(tool, declaration, endpoint, SYSTEM, secret="s3cret")
+    HttpEndpoint.objects.update(sealed_secret=b"sealed by another master secret")
+    answer = world.caller(world.allowing("orders.*")).call("orders.note", {})
+    assert (answer.status_code, answer.json()["code"]) == (502, "tool_unreachable")
+    assert AuditEvent.objects.get(type="call.settled").facts["ran"] == "no"

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from telemetry import egress
 from telemetry.canonical import NotCanonical, canonical_bytes, parse
 from telemetry.connections import release_connection
-from telemetry.encryption import open_sealed
+from telemetry.encryption import CannotOpen, open_sealed
 from tools.contract import Execution, Ran, ToolCall
 from tools.snapshot import EndpointView, ToolView
 
@@ -34,14 +34,17 @@ def execute(call: ToolCall) -> Execution:
         return Execution("tool_unreachable", Ran.NO, detail="The tool has no endpoint.")
     try:
         url, body = _request(endpoint, call.arguments)
+        headers = _headers(call, endpoint)
     except _NotASegment as problem:
         return Execution("tool_error", Ran.NO, detail=str(problem))
+    except CannotOpen:
+        return Execution("tool_unreachable", Ran.NO, detail="The credential can't be opened with the present keys.")
     release_connection()
     try:
         response = egress.request(
             endpoint.method,
             url,
-            headers=_headers(call, endpoint),
+            headers=headers,
             body=body,
             timeout_s=float(call.tool.timeout_s),
             max_bytes=MOST_BYTES,
@@ -87,7 +90,7 @@ def _headers(call: ToolCall, endpoint: EndpointView) -> dict[str, str]:
     if endpoint.method not in ("GET", "DELETE"):
         headers["Content-Type"] = "application/json"
     if call.tool and not call.tool.read_only:
-        # One intention, one name downstream too: a retry of ours is seen as one where the endpoint deduplicates.
+        # The call has a name downstream too, so that an endpoint can tell a second delivery of it.
         headers["Idempotency-Key"] = call.permit.action_id if call.permit else call.trace.span_id
     if endpoint.secret_header and endpoint.sealed_secret:
         secret = open_sealed(endpoint.sealed_secret, purpose=SECRET_PURPOSE, context=call.tool_name)
