@@ -17,7 +17,7 @@ from approvals.states import OPEN, Status
 from observatory.approved import run_approved
 from observatory.doors import openapi
 from observatory.doors.body import json_object
-from observatory.doors.key_authentication import record_refusal
+from observatory.doors.key_authentication import caller_of, record_refusal, snapshot_of
 from observatory.doors.problem import Refusal, problem
 from telemetry.connections import release_connection
 from telemetry.recorder import Actor
@@ -51,8 +51,8 @@ class ConfirmView(APIView):
     def post(self, request: Request, action_id: str) -> Response:
         body = json_object(request)
         approve, why = _decision_of(body)
-        key: KeyView = request.user  # type: ignore[assignment]  # our authentication puts the key there
-        _refuse_frozen(key, request.auth)  # type: ignore[arg-type]  # and the snapshot it was found in
+        key = caller_of(request)
+        _refuse_frozen(key, snapshot_of(request))
         owner = AgentKey.objects.select_related("owner").get(pk=key.id).owner
         decided = actions.decide(
             action_id_of(action_id), owner, approve=approve, reason=why, via="confirm", now=timezone.now()
@@ -130,7 +130,7 @@ class ActionView(APIView):
 
     @openapi.action
     def get(self, request: Request, action_id: str) -> Response:
-        key: KeyView = request.user  # type: ignore[assignment]
+        key = caller_of(request)
         wanted, seconds = action_id_of(action_id), _wait_of(request)
 
         def look() -> PendingAction:
@@ -146,7 +146,7 @@ class ActionView(APIView):
 
     @openapi.cancel
     def delete(self, request: Request, action_id: str) -> Response:
-        key: KeyView = request.user  # type: ignore[assignment]
+        key = caller_of(request)
         actor = Actor("agent", key.public_id, key.agent_name)
         cancelled = actions.cancel(action_id_of(action_id), key.agent_id, actor, timezone.now())
         if isinstance(cancelled, Stop):

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from observatory.doors import openapi
 from observatory.doors.body import json_object
+from observatory.doors.key_authentication import caller_of, snapshot_of
 from observatory.doors.problem import Refusal
 from observatory.explanation import Explanation, explain
 from telemetry.recorder import Actor, Subject, record_event
@@ -30,9 +31,9 @@ class DecisionsView(APIView):
         tool, args, agent = body.get("tool"), body.get("args", {}), body.get("agent", "")
         if not isinstance(tool, str) or not isinstance(args, dict) or not isinstance(agent, str):
             raise Refusal("invalid_parameter", 'Send {"tool": "...", "args": {...}}.')
-        asker: KeyView = request.user  # type: ignore[assignment]  # our authentication puts the key there
+        asker = caller_of(request)
         is_operator = _is_operator(asker)
-        subject = _key_of(request.auth, asker, agent, is_operator)  # type: ignore[arg-type]
+        subject = _key_of(snapshot_of(request), asker, agent, is_operator)
         answer = explain(subject, tool, args, timezone.now())
         with transaction.atomic():
             record_event(

@@ -1,6 +1,6 @@
 """Keys at the doors that are not tool calls. The same proof, the same single answer, as in the pipeline."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.utils import timezone
@@ -15,7 +15,7 @@ from telemetry.visible import visible
 from tools.authentication import key_for
 from tools.key_use import note_use
 from tools.reasons import reason
-from tools.snapshot import KeyView, current
+from tools.snapshot import KeyView, Snapshot, current
 
 
 def credential_of(request: Any) -> str | None:
@@ -57,11 +57,21 @@ def record_refusal(key: KeyView, code: str, place: str) -> None:
         )
 
 
+def caller_of(request: Request) -> KeyView:
+    """The key that this request proved; KeyAuthentication put it where DRF keeps users."""
+    return cast(KeyView, request.user)
+
+
+def snapshot_of(request: Request) -> Snapshot:
+    """The view of keys, tools and policies in which the key was found."""
+    return cast(Snapshot, request.auth)
+
+
 class HasScope(BasePermission):
     """The key has the scope that the view names. A view that names none is nobody's."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        key: KeyView = request.user  # type: ignore[assignment]  # our authentication puts the key there
+        key = caller_of(request)
         scope = view.scope
         if scope not in key.scopes:
             record_refusal(key, "scope_missing", request.path)

@@ -8,12 +8,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from observatory.doors import openapi
+from observatory.doors.key_authentication import caller_of
 from observatory.doors.problem import Refusal
 from telemetry.encryption import CannotOpen
 from telemetry.models import Payload
 from telemetry.recorder import Actor, Subject, show_payload
 from tools.scopes import Scope
-from tools.snapshot import KeyView
 
 
 class ResultView(APIView):
@@ -21,7 +21,7 @@ class ResultView(APIView):
 
     @openapi.result
     def get(self, request: Request, handle: str) -> HttpResponse:
-        key: KeyView = request.user  # type: ignore[assignment]  # our authentication puts the key there
+        key = caller_of(request)
         try:
             wanted = uuid.UUID(handle)
         except ValueError:

@@ -22,23 +22,6 @@ from tools.models.tool import RESERVED_ENDINGS
 from tools.registry import Declaration, registered
 from tools.schema_validator import SchemaProblem, SchemaValidator
 
-OPERATOR_FIELDS = [
-    "enabled",
-    "risk",
-    "read_only",
-    "idempotent",
-    "irreversible",
-    "network",
-    "requires_approval",
-    "requires_two_phase",
-    "accepts_confirm",
-    "supports_idempotency_key",
-    "requires_idempotency_key",
-    "rate",
-    "timeout_s",
-    "result_limit_bytes",
-]
-
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,60}")
 
