@@ -332,3 +332,34 @@ def test_a_burn_waits_for_who_holds_the_row(world, lock):
         assert thread.is_alive(), "the burn did not wait"
     thread.join(10)
     assert answers == [Refused("policy_changed")] if lock == "policy" else answers[0].fence == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_burn_that_waited_past_the_expiry_burns_nothing(world):
+    """A statement's time is when it starts: the lock comes first, the question of time in a second statement."""
+    import threading
+
+    from django.db import transaction
+
+    asker = world.caller(world.allowing())
+    action, answers = approved(world, asker), []
+
+    def later():
+        try:
+            answers.append(burn(action.pk, timezone.now()))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=later)
+    with transaction.atomic():
+        PendingAction.objects.select_for_update().get(pk=action.pk)
+        ends = timezone.now() + dt.timedelta(milliseconds=700)
+        PendingAction.objects.filter(pk=action.pk).update(expires_at=ends)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive(), "the burn did not wait"
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep_until(%s)", [ends + dt.timedelta(milliseconds=100)])
+    thread.join(10)
+    assert answers == [Refused("already_decided")]
+    assert status_of(action) == Status.APPROVED
