@@ -7,6 +7,7 @@ from typing import Any
 from mcp_observatory import ToolCallError, ToolClient
 
 Say = Callable[[str], None]
+WORKFLOW_TOOLS = ("search_customer", "create_ticket", "update_customer_status", "send_message")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from observatory.demo import environment
-from observatory.demo.scenarios import run
+from observatory.demo.scenarios import WORKFLOW_TOOLS, run
 from observatory.demo.seed import seed
 from observatory.embedded.keeper import Kept
 
@@ -58,6 +58,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stdout.write("\nStopping.")
         finally:
+            # A second Ctrl-C must not leave anything running.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
             for process in reversed(kept.values()):
                 process.stop()
             environment.stop()
@@ -98,6 +101,9 @@ class Command(BaseCommand):
         web.wait_until(ready, seconds=60)
 
     def _workflow(self, address: str) -> None:
+        if missing := sorted(set(WORKFLOW_TOOLS) - set(settings.DEMO_ALLOWED_TOOLS)):
+            self.stdout.write(f"The workflow is not shown: ALLOWED_TOOLS leaves out {', '.join(missing)}.\n")
+            return
         second = environment.folder() / "second-key"
         run_name = f"demo-{Path(settings.BASE_DIR).name}-{time.time_ns()}"
         workflow = run(
@@ -113,7 +119,7 @@ class Command(BaseCommand):
     def _where_to_look(self, address: str) -> None:
         password = os.environ.get("OPERATOR_PASSWORD") or "the one you set"
         self.stdout.write(
-            f"\nThe workflow is done; look at it:\n"
+            f"\nLook at it:\n"
             f"  {address}/admin/       admin / {password}   (also: operator, second-operator)\n"
             f"  {address}/api/docs/    every address, with examples\n"
             f"  {settings.AUDIT_TRAIL}   what happened, a JSON line each\n"
