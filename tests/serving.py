@@ -99,7 +99,7 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, **options: object) -> Iterator[Server]:
-    server = Server(folder, **options).start()  # type: ignore[arg-type]
+    server = Server(folder, **options).start()  # type: ignore[arg-type]  # Server names its own options
     try:
         yield server
     finally:

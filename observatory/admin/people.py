@@ -18,7 +18,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class PersonAdmin(DjangoUserAdmin, ListAdmin):  # type: ignore[misc,type-arg]
+class PersonAdmin(DjangoUserAdmin, ListAdmin):  # type: ignore[misc,type-arg]  # two bases, one untyped
     """Accounts are switched off, not deleted: records name them, and keys and votes stand for them."""
 
     form = UserChangeForm
@@ -52,7 +52,7 @@ class PersonAdmin(DjangoUserAdmin, ListAdmin):  # type: ignore[misc,type-arg]
 
 
 @admin.register(Group)
-class PeopleGroupAdmin(DjangoGroupAdmin, ListAdmin):  # type: ignore[misc]
+class PeopleGroupAdmin(DjangoGroupAdmin, ListAdmin):  # type: ignore[misc]  # as above
     """Groups stay: a policy that names one would be looser without it."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -90,7 +90,7 @@ class ActsAdmin(ListAdmin):
             page: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
         except ValidationError as error:
             # The transaction is undone; the same form is shown again with what was refused.
-            request.act_refused = error  # type: ignore[attr-defined]
+            request.act_refused = error  # type: ignore[attr-defined]  # kept with its request
             page = super().changeform_view(request, object_id, form_url, extra_context)
         return page
 
@@ -100,7 +100,7 @@ class ActsAdmin(ListAdmin):
             return form
         refused: ValidationError = request.act_refused
 
-        class Refused(form):  # type: ignore[misc,valid-type]
+        class Refused(form):  # type: ignore[misc,valid-type]  # a base made at run time
             def _post_clean(self) -> None:
                 super()._post_clean()
                 self.add_error(None, _at_fields(refused, self.fields))

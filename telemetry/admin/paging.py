@@ -3,15 +3,17 @@
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.core.paginator import EmptyPage, InvalidPage, Page, PageNotAnInteger, Paginator
+from django.core.paginator import EmptyPage, InvalidPage, PageNotAnInteger
 from django.http import HttpRequest
 from unfold.views import ChangeList
+
+from telemetry.admin.generic import AnyPage, AnyPaginator
 
 # OFFSET reads what it skips; further back, a filter is the way.
 DEEPEST_PAGE = 2_000
 
 
-class UncountedPage(Page):  # type: ignore[type-arg]
+class UncountedPage(AnyPage):
     """A page that knows from its own read whether another follows."""
 
     def __init__(self, object_list: list[Any], number: int, paginator: "UncountedPaginator", more: bool) -> None:
@@ -22,7 +24,7 @@ class UncountedPage(Page):  # type: ignore[type-arg]
         return self.more
 
 
-class UncountedPaginator(Paginator):  # type: ignore[type-arg]
+class UncountedPaginator(AnyPaginator):
     """Reads the page asked for and nothing else; `count` and `num_pages` are what the last read showed, not totals."""
 
     template_name = "telemetry/pagination.html"

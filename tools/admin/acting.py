@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.db.models import Model
-from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest
 
 from telemetry.admin.acts import ActsAdmin
+from telemetry.admin.generic import AnyForm, AnyFormSet
 
 PAGE_STYLE = "observatory/policy.css"
 PAGE_SCRIPT = "observatory/policy.js"
@@ -19,14 +19,19 @@ class ActingAdmin(ActsAdmin):
         css = {"all": [PAGE_STYLE]}
         js = [PAGE_SCRIPT]
 
-    def save_model(self, request: HttpRequest, obj: Model, form: ModelForm, change: bool) -> None:  # type: ignore[type-arg]
+    def save_model(self, request: HttpRequest, obj: Model, form: AnyForm, change: bool) -> None:
         """Left to `save_related`."""
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """One thing at a time: after saving, its page says what comes next."""
+        context |= {"show_save_and_add_another": False}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def construct_change_message(
         self,
         request: HttpRequest,
-        form: ModelForm,  # type: ignore[type-arg]
-        formsets: list[BaseInlineFormSet],  # type: ignore[type-arg]
+        form: AnyForm,
+        formsets: list[AnyFormSet],
         add: bool = False,
     ) -> list[dict[str, Any]]:
         """Formsets are not saved as such, so they know of no changes; the audit event tells them."""
@@ -34,7 +39,7 @@ class ActingAdmin(ActsAdmin):
         return found
 
 
-def rows_of(formset: BaseInlineFormSet | None) -> list[dict[str, Any]] | None:  # type: ignore[type-arg]
+def rows_of(formset: AnyFormSet | None) -> list[dict[str, Any]] | None:
     """What a formset holds after its form is saved, in order; None for a reader who does not see the formset."""
     if formset is None:
         return None

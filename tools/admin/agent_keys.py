@@ -16,6 +16,7 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminIntegerFieldWidget
 
 from telemetry.admin.acts import Act, ActsAdmin, ReasonForm, operator_of
+from telemetry.admin.generic import AnyForm
 from telemetry.wording import ago
 from tools.actions.agents import (
     LONGEST_GRACE,
@@ -54,7 +55,7 @@ class FormTicket:
             raise ValidationError("This form is too old or was not made for you. Open it again.") from error
 
 
-class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
+class KeyForm(AnyForm):
     scopes = forms.TypedMultipleChoiceField(
         choices=[(scope.value, f"{scope.value}: {scope.label}") for scope in Scope],
         required=False,
@@ -187,10 +188,10 @@ class AgentKeyAdmin(ActsAdmin):
             change_key(obj, operator_of(request))
             return
         public_id = FormTicket(request).public_id(form.cleaned_data["ticket"])
-        request.new_credential = issue_key(obj, operator_of(request), public_id=public_id)  # type: ignore[attr-defined]
+        request.new_credential = issue_key(obj, operator_of(request), public_id=public_id)  # type: ignore[attr-defined]  # see below
 
     def response_add(self, request: HttpRequest, obj: AgentKey, post_url_continue: str | None = None) -> HttpResponse:
-        return self._secret_page(request, obj, request.new_credential)  # type: ignore[attr-defined]
+        return self._secret_page(request, obj, request.new_credential)  # type: ignore[attr-defined]  # set by save_model
 
     def _secret_page(self, request: HttpRequest, key: AgentKey, credential: NewCredential) -> HttpResponse:
         context = {

@@ -12,6 +12,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from telemetry.admin.acts import Act, ActsAdmin, operator_of
+from telemetry.admin.generic import AnyForm
 from telemetry.models import Span
 from telemetry.visible import visible
 from telemetry.wording import ago
@@ -40,7 +41,7 @@ def _whose(switch: KillSwitch) -> str:
     return "Every call, by any agent, of any tool,"
 
 
-class EngageForm(forms.ModelForm):  # type: ignore[type-arg]
+class EngageForm(AnyForm):
     class Meta:
         model = KillSwitch
         fields = ("scope", "agent", "tool", "reason")

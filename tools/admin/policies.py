@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.db.models import QuerySet
-from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -18,6 +16,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from telemetry.admin.acts import operator_of
+from telemetry.admin.generic import AnyForm, AnyFormSet
 from telemetry.admin.paging import UncountedChangeList
 from tools.actions.drafts import save_policy
 from tools.actions.policies import document_of, draft_of, draft_problems, sha256_of
@@ -60,7 +59,7 @@ class InForceFilter(SimpleListFilter):
         return queryset.filter(current_revision__isnull=self.value() == "no")
 
 
-class ExampleForm(forms.ModelForm):  # type: ignore[type-arg]
+class ExampleForm(AnyForm):
     arguments = JsonObjectField(empty={}, required=False, rows=2, help_text='e.g. {"amount": "501.00"}')
 
     class Meta:
@@ -163,10 +162,6 @@ class PolicyAdmin(ActingAdmin):
         count: int = getattr(policy, "key_count", 0)
         return "1 key" if count == 1 else f"{count} keys" if count else "no key"
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        context |= {"show_save_and_add_another": False}
-        return super().render_change_form(request, context, *args, **kwargs)
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -178,8 +173,8 @@ class PolicyAdmin(ActingAdmin):
     def save_related(
         self,
         request: HttpRequest,
-        form: forms.ModelForm,  # type: ignore[type-arg]
-        formsets: list[BaseInlineFormSet],  # type: ignore[type-arg]
+        form: AnyForm,
+        formsets: list[AnyFormSet],
         change: bool,
     ) -> None:
         rows = rows_of(formsets[0] if formsets else None)

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Max, Model
-from django.forms import BaseInlineFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -17,6 +15,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 
 from telemetry.admin.acts import operator_of
+from telemetry.admin.generic import AnyForm, AnyFormSet
 from tools.actions.drafts import delete_rule, rule_problems, save_rule
 from tools.admin.acting import ActingAdmin, rows_of
 from tools.models import Policy, Rule, RuleCondition, Tool
@@ -66,7 +65,7 @@ def at_caret(source: str, problem: ExpressionProblem) -> SafeString | str:
     )
 
 
-class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+class RuleForm(AnyForm):
     class Meta:
         model = Rule
         fields = (
@@ -117,7 +116,7 @@ def _without_ignored(data: Any) -> Any:
     return found
 
 
-class ConditionForm(forms.ModelForm):  # type: ignore[type-arg]
+class ConditionForm(AnyForm):
     class Meta:
         model = RuleCondition
         fields = ("field", "operator", "value")
@@ -204,7 +203,7 @@ class RuleAdmin(ActingAdmin):
         self,
         request: HttpRequest,
         form: RuleForm,
-        formsets: list[BaseInlineFormSet],  # type: ignore[type-arg]
+        formsets: list[AnyFormSet],
         change: bool,
     ) -> None:
         rule: Rule = form.instance

@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.decorators import display
@@ -18,6 +17,7 @@ from unfold.widgets import (
 )
 
 from telemetry.admin.acts import operator_of
+from telemetry.admin.generic import AnyForm, AnyFormSet
 from telemetry.admin.paging import UncountedChangeList
 from telemetry.visible import pretty, visible
 from tools.actions.tools import check_name, endpoint_problems, save_http_tool, save_tool, schema_problem
@@ -52,7 +52,7 @@ _DECLARATION = (
 _ENDPOINT = ("Where calls go", {"fields": ("method", "url", "secret_header", "secret")})
 
 
-class HttpToolForm(forms.ModelForm):  # type: ignore[type-arg]
+class HttpToolForm(AnyForm):
     """An HTTP tool whole: settings, declaration, endpoint. The secret goes in and never comes out."""
 
     title = forms.CharField(
@@ -218,8 +218,8 @@ class ToolAdmin(ActingAdmin):
     def save_related(
         self,
         request: HttpRequest,
-        form: forms.ModelForm,  # type: ignore[type-arg]
-        formsets: list[BaseInlineFormSet],  # type: ignore[type-arg]
+        form: AnyForm,
+        formsets: list[AnyFormSet],
         change: bool,
     ) -> None:
         tool, actor = form.instance, operator_of(request)
@@ -228,10 +228,6 @@ class ToolAdmin(ActingAdmin):
             save_http_tool(tool, form.declaration(), form.endpoint_as_typed(), actor, secret=secret)
         else:
             save_tool(tool, actor)
-
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        context |= {"show_save_and_add_another": False}
-        return super().render_change_form(request, context, *args, **kwargs)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
