@@ -4,6 +4,8 @@ from django.db import models
 
 
 class Status(models.TextChoices):
+    PROPOSED = "proposed", "Proposed"
+    BLOCKED = "blocked", "Blocked by its score"
     PENDING = "pending", "Waits for a decision"
     APPROVED = "approved", "Approved"
     EXECUTING = "executing", "Running"
@@ -17,10 +19,13 @@ class Status(models.TextChoices):
 
 
 MOVES: dict[Status, frozenset[Status]] = {
+    Status.PROPOSED: frozenset({Status.BLOCKED, Status.PENDING, Status.APPROVED}),
     Status.PENDING: frozenset({Status.APPROVED, Status.REJECTED, Status.EXPIRED, Status.CANCELLED}),
     Status.APPROVED: frozenset({Status.EXECUTING, Status.EXPIRED, Status.REVOKED}),
     Status.EXECUTING: frozenset({Status.DONE, Status.FAILED, Status.UNKNOWN}),
     Status.UNKNOWN: frozenset({Status.DONE, Status.FAILED}),
 }
 TERMINAL = frozenset(Status) - frozenset(MOVES)
+# What was burnt: its one run has begun, whatever came of it.
+BURNT = frozenset({Status.EXECUTING, Status.DONE, Status.FAILED, Status.UNKNOWN})
 OPEN = frozenset({Status.PENDING, Status.APPROVED})

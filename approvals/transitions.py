@@ -17,7 +17,7 @@ from tools.contract import Door, Permit
 from tools.models import AgentKey, KillSwitch, Policy, Tool
 
 LEASE = dt.timedelta(seconds=330)
-EVENTS: dict[Status, str] = {status: f"action.{status.value}" for status in Status if status is not Status.PENDING}
+EVENTS: dict[Status, str] = {status: f"action.{status.value}" for status in Status if status is not Status.PROPOSED}
 
 
 @dataclass(frozen=True, slots=True)

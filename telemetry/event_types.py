@@ -7,6 +7,7 @@ EVENT_TYPES = {
     "call.settled": "A call with side effects ended; the outcome is recorded.",
     "call.denied": "A stage stopped a call.",
     "call.held": "A call waits for a person's decision.",
+    "call.proposed": "An intent was scored and recorded as a proposal; nothing ran.",
     "call.replayed": "The stored answer of an earlier call was given again.",
     "call.simulated": "A dry run was answered; nothing ran.",
     # agents and keys
@@ -33,6 +34,8 @@ EVENT_TYPES = {
     "switch.released": "An operator lifted a freeze.",
     # pending actions
     "action.requested": "A pending action came to be.",
+    "action.blocked": "A proposal's score blocked it; it will never run.",
+    "action.pending": "A proposal waits for a person's decision.",
     "action.voted": "An operator voted; the quorum is not reached yet.",
     "action.approved": "Enough operators agreed.",
     "action.rejected": "An operator said no.",
@@ -43,6 +46,18 @@ EVENT_TYPES = {
     "action.done": "An approved action ran.",
     "action.failed": "An approved action definitely did not happen.",
     "action.unknown": "An approved action was cut off; whether it ran is not known.",
+    "action.retried": "A cut-off run of an idempotent tool was taken over and runs again under the next fence.",
+    "action.resolved": "An operator settled, with evidence, what was not known.",
+    "action.noticed": "People who may decide were told of a pending action.",
+    # proposals and commits
+    "token.issued": "A commit token was given to the agent of a proposal.",
+    "commit.refused": "A commit with a genuine token was refused; nothing ran.",
+    "baseline.approved": "An operator approved a prompt as a tool's baseline.",
+    "baseline.retired": "A tool's baseline is in force no more.",
+    "integrity.changed": "How proposals of a tool are scored changed.",
+    "signing_key.created": "A signing key joined the ring and signs from now on.",
+    "signing_key.retired": "A signing key signs no more; its tokens are still honoured.",
+    "signing_key.revoked": "A signing key's tokens are honoured no more.",
     # people
     "person.changed": "An account was added or changed: its groups, permissions or state.",
     "group.changed": "A group was added or its permissions changed.",

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from tests.world import World
 
-APPEND_ONLY = ("telemetry_auditevent", "tools_policyrevision", "tools_toolversion", "approvals_vote")
+APPEND_ONLY = (
+    "telemetry_auditevent",
+    "tools_policyrevision",
+    "tools_toolversion",
+    "approvals_vote",
+    "approvals_proposal",
+    "approvals_committoken",
+    "approvals_commit",
+)
 BROWSERS = (
     "chromium",
     "chromium-browser",

@@ -31,6 +31,15 @@ class Verdict(StrEnum):
     DENY = "deny"
     HOLD = "hold"
     REPLAY = "replay"
+    PROPOSE = "propose"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A call that is only proposed: the prompt it came of, and two outputs of a model for it, where there are any."""
+
+    prompt: str = ""
+    candidate_outputs: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,8 @@ class ToolCall:
     session_id: str | None = None
     confirm: bool = False
     permit: Permit | None = None
+    # The call is proposed, not made: it ends at the risk gate.
+    intent: Intent | None = None
     # found out by the stages
     canonical: bytes = b""
     digest: str = ""

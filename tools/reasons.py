@@ -30,6 +30,7 @@ DENIED_RATE = "denied_rate"
 DENIED_FROZEN = "denied_frozen"
 DENIED_REQUEST = "denied_request"
 DENIED_STATE = "denied_state"
+PROPOSED = "proposed"
 
 DECISIONS = (
     OK,
@@ -44,6 +45,7 @@ DECISIONS = (
     DENIED_FROZEN,
     DENIED_REQUEST,
     DENIED_STATE,
+    PROPOSED,
 )
 
 _TABLE = (
@@ -76,6 +78,13 @@ _TABLE = (
         "Not authenticated",
         "Send X-API-Key: <key> or Authorization: Bearer <key>. The key is missing, malformed, unknown, expired or "
         "revoked; the answer is the same for all.",
+    ),
+    Reason(
+        "bad_signature",
+        401,
+        DENIED_STATE,
+        "Not a genuine token",
+        "The commit token was not signed here, was changed, or its key was revoked; the answer is the same for all.",
     ),
     # 403
     Reason("denied_policy", 403, DENIED_POLICY, "Denied by policy", "A rule denies this call, or none allows it."),
@@ -111,6 +120,13 @@ _TABLE = (
         "There is no such tool, or no rule could allow it to this key; the answer is the same.",
     ),
     Reason("unknown_action", 404, DENIED_STATE, "Unknown action", "No such pending action that this key may see."),
+    Reason(
+        "unknown_proposal",
+        404,
+        DENIED_STATE,
+        "Unknown proposal",
+        "No such proposal that this key may see or commit; a blocked one can't be committed either.",
+    ),
     Reason("unknown_session", 404, DENIED_STATE, "Unknown session", "No such session that this key may use."),
     Reason("not_found", 404, DENIED_REQUEST, "Not found", "Nothing is at this address."),
     Reason(
@@ -148,9 +164,32 @@ _TABLE = (
     Reason("policy_changed", 409, DENIED_STATE, "Policy changed", "The policy changed since the call; nothing ran."),
     Reason("tool_changed", 409, DENIED_STATE, "Tool changed", "The tool changed since the call; nothing ran."),
     Reason(
+        "nonce_replay",
+        409,
+        DENIED_STATE,
+        "Committed already",
+        "This proposal was committed once; it does not run again.",
+    ),
+    Reason("not_approved", 409, DENIED_STATE, "Not approved", "Nobody has agreed to this proposal, so nothing ran."),
+    Reason(
+        "resolved_done",
+        409,
+        DENIED_STATE,
+        "Found to be done",
+        "The call was cut off; an operator found that it was done. Its answer is not known.",
+    ),
+    Reason(
+        "resolved_failed",
+        409,
+        DENIED_STATE,
+        "Found not to be done",
+        "The call was cut off; an operator found that it was not done. Ask again under a new idempotency key.",
+    ),
+    Reason(
         "stale_digest", 409, DENIED_STATE, "Stale page", "The decision was about other arguments than it now shows."
     ),
-    # 413, 422, 423, 429
+    # 410, 413, 422, 423, 429
+    Reason("expired", 410, DENIED_STATE, "Expired", "The commit token's time is over; propose again."),
     Reason("too_large", 413, DENIED_REQUEST, "Too large", "The body is larger than 256 KiB."),
     Reason("denied_schema", 422, DENIED_SCHEMA, "Arguments refused", "The arguments do not fit the tool's schema."),
     Reason(
@@ -159,6 +198,20 @@ _TABLE = (
         DENIED_REQUEST,
         "Idempotency key reused",
         "This idempotency key was used with other arguments.",
+    ),
+    Reason(
+        "args_hash_mismatch",
+        422,
+        DENIED_STATE,
+        "Other arguments",
+        "These are not the arguments that were proposed, so nothing ran.",
+    ),
+    Reason(
+        "candidates_refused",
+        422,
+        DENIED_REQUEST,
+        "Candidate outputs refused",
+        "The tool's proposals are not scored by outputs that the caller sends; send none.",
     ),
     Reason("tool_error", 422, ERROR, "The tool refused", "The tool ran and refused this input; it changed nothing."),
     Reason("frozen", 423, DENIED_FROZEN, "Frozen", "An operator froze this agent, this tool, or everything."),
@@ -184,6 +237,13 @@ _TABLE = (
         "The tool was called, but what came of it could not be recorded; look before you try again.",
     ),
     Reason("egress_refused", 502, ERROR, "Address refused", "The tool's address is not one we may call; nothing ran."),
+    Reason(
+        "model_unavailable",
+        503,
+        ERROR,
+        "Model endpoint down",
+        "The model endpoint gave no outputs to score by, so nothing was proposed.",
+    ),
     Reason("part_unavailable", 503, ERROR, "A part is down", "A part that the call needs is down; nothing ran."),
     Reason("rate_store_unavailable", 503, ERROR, "Rate store down", "Rates can't be counted now; nothing ran."),
     Reason("database_unavailable", 503, ERROR, "Database down", "Nothing can be recorded now, so nothing ran."),
@@ -198,6 +258,14 @@ _TABLE = (
     Reason("allowed", 200, OK, "Done", "The call ran."),
     Reason("dry_run", 200, DRY_RUN, "Dry run", "The call would have run; nothing happened."),
     Reason("approval_required", 200, HELD, "Waits for a person", "The call waits for a person's decision."),
+    Reason("proposed", 200, PROPOSED, "Proposed", "The proposal may be committed with its token."),
+    Reason(
+        "low_integrity",
+        200,
+        DENIED_POLICY,
+        "Low integrity",
+        "The proposal's score blocks it: a draft is answered, and nothing can be committed.",
+    ),
     Reason("idempotent_replay", 200, REPLAYED, "Replayed", "The stored answer of the first call."),
 )
 

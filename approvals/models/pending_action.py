@@ -1,5 +1,5 @@
 import uuid
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -7,12 +7,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from approvals.models.proposal import Proposal
 from approvals.states import Status
 from telemetry.models import Payload
 from tools.models import Agent, AgentKey, PolicyRevision, Tool, ToolVersion
-
-if TYPE_CHECKING:
-    pass
 
 
 class PendingActionQuerySet(models.QuerySet["PendingAction"]):
@@ -28,7 +26,11 @@ class PendingActionQuerySet(models.QuerySet["PendingAction"]):
         return self.filter(status=Status.EXECUTING, lease_until__lte=Now())
 
     def ready(self) -> "PendingActionQuerySet":
-        return self.filter(status=Status.APPROVED, expires_at__gt=Now())
+        """What a worker runs by itself. A proposal is run by its agent's commit only."""
+        return self.filter(status=Status.APPROVED, expires_at__gt=Now(), proposal=None)
+
+    def approved(self) -> "PendingActionQuerySet":
+        return self.filter(status=Status.APPROVED)
 
     def asked_by(self, agent_id: int) -> "PendingActionQuerySet":
         return self.filter(agent_id=agent_id)
@@ -42,9 +44,16 @@ class PendingActionQuerySet(models.QuerySet["PendingAction"]):
 
 
 class PendingAction(models.Model):
-    """One held call from intent to end. Everything a decision rests on is as it was when the agent asked."""
+    """One held call or proposal from intent to end. What a decision rests on is as it was when the agent asked."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    proposal = models.OneToOneField(
+        Proposal,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="action",
+        help_text="Where it came by a proposal: of the same id, and run by its commit only.",
+    )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     reason = models.CharField(max_length=40, blank=True, default="", help_text="Why it ended so, as a reason code.")
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+")
@@ -84,6 +93,13 @@ class PendingAction(models.Model):
                 name="action_runs_under_lease",
             ),
             models.CheckConstraint(condition=~Q(status="done") | Q(fence__gte=1), name="action_done_was_burnt"),
+            models.CheckConstraint(
+                condition=Q(proposal=None) | Q(proposal=models.F("id")), name="action_has_its_proposals_id"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=["proposed", "blocked"]) | Q(proposal__isnull=False),
+                name="action_scored_is_a_proposal",
+            ),
         ]
         indexes: ClassVar = [
             # what waits for a decision, newest first; the first page of admin

@@ -17,6 +17,7 @@ class Payload(models.Model):
         ARGUMENTS = "arguments", "Arguments"
         RESULT = "result", "Result"
         OVERFLOW = "overflow", "Rest of a result"
+        EVIDENCE = "evidence", "Prompt and candidate outputs"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
@@ -38,7 +39,8 @@ class Payload(models.Model):
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=models.Q(purpose__in=["arguments", "result", "overflow"]), name="payload_purpose_known"
+                condition=models.Q(purpose__in=["arguments", "result", "overflow", "evidence"]),
+                name="payload_purpose_known",
             ),
             models.CheckConstraint(
                 condition=models.Q(expires_at__gt=models.F("created_at")), name="payload_expires_later"

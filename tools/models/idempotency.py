@@ -29,7 +29,7 @@ class IdempotencyRecord(models.Model):
         UNKNOWN = "unknown", "Outcome unknown"
 
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="+")
-    tool_name = models.CharField(max_length=56)
+    tool_name = models.CharField(max_length=64, help_text="With the ending _propose for a proposal.")
     key = models.CharField(max_length=255)
     args_digest = models.CharField(max_length=64)
     status = models.CharField(max_length=8, choices=Status.choices)
