@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from approvals.models import PendingAction, Vote
 from approvals.states import Status
-from approvals.transitions import changed_since, end, move
+from approvals.transitions import changed_since, end, move, revoke_changed
 from telemetry.recorder import Actor, Subject, record_event
 from tools.contract import Stop, deny
 
@@ -57,7 +57,7 @@ def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
     with transaction.atomic():
         action = (
             PendingAction.objects.select_for_update(of=("self",))
-            .select_related("tool", "agent", "policy_revision__policy", "agent_key")
+            .select_related("tool", "agent", "policy_revision__policy", "agent_key", "proposal")
             .filter(pk=action_id)
             .first()
         )
@@ -94,14 +94,21 @@ def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
                 decided_at=now,
             )
         elif count >= action.quorum:
-            if not move(
-                action, Status.PENDING, Status.APPROVED, actor=actor, why=reason, unexpired=True, decided_at=now
-            ):
+            if not _approved(action, actor, reason, now):
                 transaction.set_rollback(True)
                 return deny("action_expired", "The time to decide is over.")
         else:
             _record_vote(action, actor, count, reason, now)
         return Decided(action, count)
+
+
+def _approved(action: PendingAction, actor: Actor, why: str, now: dt.datetime) -> bool:
+    """The quorum is reached. A proposal's time to be committed begins now; a held call is run at once."""
+    until: dict[str, Any] = {}
+    if action.proposal is not None:
+        # Whole seconds, as its token says.
+        until = {"expires_at": now.replace(microsecond=0) + dt.timedelta(seconds=action.proposal.commit_within_s)}
+    return move(action, Status.PENDING, Status.APPROVED, actor=actor, why=why, unexpired=True, decided_at=now, **until)
 
 
 def _refusal(action: PendingAction, user: Any, *, approve: bool, seen_digest: str | None) -> Stop | None:
@@ -144,19 +151,36 @@ def cancel(action_id: Any, agent_id: int, actor: Actor, now: dt.datetime) -> Pen
 def expire_overdue(now: dt.datetime) -> int:
     """Every action past its time is expired; how many. Safe to run twice at once."""
     overdue = PendingAction.objects.select_related("tool").overdue()
-    return sum(_ended(action, Status(action.status), Status.EXPIRED, "action_expired", now) for action in overdue)
+    return sum(_ended(action, Status.EXPIRED, "action_expired", now) for action in overdue)
 
 
 def recover_lapsed(now: dt.datetime) -> int:
-    """Every run whose lease lapsed is `unknown`: whether it ran is not known, and it does not run again."""
+    """Every run whose lease lapsed is `unknown`: whether it ran is not known, and it does not run again.
+
+    What may be carried on was taken over before (observatory/approved.py); this is what is left.
+    """
     lapsed = PendingAction.objects.select_related("tool").lapsed()
-    return sum(_ended(action, Status.EXECUTING, Status.UNKNOWN, "outcome_unknown", now) for action in lapsed)
+    return sum(_ended(action, Status.UNKNOWN, "outcome_unknown", now) for action in lapsed)
 
 
-def _ended(action: PendingAction, old: Status, new: Status, code: str, now: dt.datetime) -> bool:
-    """As `end`; one action that can't be ended holds up no other."""
+def revoke_what_changed(now: dt.datetime) -> int:
+    """Every approval that could not run any more is revoked; how many. A commit would find the same."""
+    waiting = PendingAction.objects.approved().values_list("pk", flat=True)
+    return sum(_revoked(pk, now) for pk in list(waiting))
+
+
+def _revoked(action_id: Any, now: dt.datetime) -> bool:
     try:
-        return end(action, old, new, now, code=code)
+        return revoke_changed(action_id, now)
+    except Exception:
+        log.exception("approved action %s could not be looked at", action_id)
+        return False
+
+
+def _ended(action: PendingAction, new: Status, code: str, now: dt.datetime) -> bool:
+    """As `end`, where it still is as it was read; one action that can't be ended holds up no other."""
+    try:
+        return end(action, Status(action.status), new, now, code=code, under_fence=action.fence)
     except Exception:
         log.exception("action %s could not be ended as %s", action.pk, new)
         return False

@@ -5,6 +5,7 @@ from functools import partial
 
 from django.contrib.auth import get_user_model
 
+from approvals.proposing import propose
 from approvals.requests import request_action
 from tools.contract import Pass, Stage, Stop, ToolCall, Verdict, deny
 from tools.policy.evaluator import Decision
@@ -33,6 +34,12 @@ def _owner_may_decide(owner_id: int) -> bool:
     return owner is not None and owner.has_perm(MAY_DECIDE)
 
 
+def needs_a_person(call: ToolCall) -> bool:
+    """A rule or the tool's own setting asks for somebody's approval."""
+    assert call.tool and call.decision
+    return call.decision.requires_approval or call.tool.requires_approval
+
+
 def by_the_tool(call: ToolCall, decision: Decision) -> ToolCall:
     """The call with what stops it named: not the rule that allows it."""
     return call.with_(decision=replace(decision, rule=TOOL_SETTING, rule_id=""))
@@ -51,6 +58,8 @@ class RiskGate(Stage):
             return Pass(call, f"permit of {call.permit.action_id}")
         if call.decision.dry_run:
             return Pass(call, "dry run: nothing will happen")
+        if call.intent is not None:
+            return self._propose(call)
         if call.decision.requires_two_phase or call.tool.requires_two_phase:
             by_rule = call.decision.requires_two_phase
             return deny(
@@ -59,7 +68,7 @@ class RiskGate(Stage):
                 call if by_rule else by_the_tool(call, call.decision),
                 propose_with="POST /proposals",
             )
-        if not (call.decision.requires_approval or call.tool.requires_approval):
+        if not needs_a_person(call):
             return Pass(call, "nobody has to agree")
         if call.confirm and may_confirm_itself(call):
             return Pass(call.with_(confirmed_by_key=True), "confirmed by its own key, as the policy allows")
@@ -67,3 +76,12 @@ class RiskGate(Stage):
         why = held.decision.rule if held.decision else ""
         record = partial(request_action, held)
         return Stop(Verdict.HOLD, "approval_required", f"Waits for a person: {why}.", {}, held, record)
+
+    def _propose(self, call: ToolCall) -> Stop:
+        """Whoever has to agree to a call has to agree to its proposal; then it may be committed."""
+        assert call.decision
+        if not needs_a_person(call):
+            return propose(call, waits=False)
+        if call.confirm and may_confirm_itself(call):
+            return propose(call.with_(confirmed_by_key=True), waits=False)
+        return propose(call if call.decision.requires_approval else by_the_tool(call, call.decision), waits=True)

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from approvals import actions
+from approvals.models import Nonce
 
 
 @shared_task(name="approvals.expire_actions")
@@ -11,6 +12,12 @@ def expire_actions() -> int:
     return actions.expire_overdue(timezone.now())
 
 
-@shared_task(name="approvals.recover_actions")
-def recover_actions() -> int:
-    return actions.recover_lapsed(timezone.now())
+@shared_task(name="approvals.revoke_changed")
+def revoke_changed() -> int:
+    return actions.revoke_what_changed(timezone.now())
+
+
+@shared_task(name="approvals.sweep_nonces")
+def sweep_nonces() -> int:
+    """Spent numbers whose token has expired are gone: the token is refused for its age, and its action was burnt."""
+    return Nonce.objects.expired().delete()[0]

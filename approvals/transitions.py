@@ -17,6 +17,8 @@ from tools.contract import Door, Permit
 from tools.models import AgentKey, KillSwitch, Policy, Tool
 
 LEASE = dt.timedelta(seconds=330)
+# The first run and two more; what was cut off three times is for an operator to look at.
+MOST_RUNS = 3
 EVENTS: dict[Status, str] = {status: f"action.{status.value}" for status in Status if status is not Status.PROPOSED}
 
 
@@ -36,6 +38,7 @@ def move(  # noqa: PLR0913 (from where to where, by whom and why)
     reason: str = "",
     why: str = "",
     unexpired: bool = False,
+    under_fence: int | None = None,
     **fields: Any,
 ) -> bool:
     """True: the action went from `old` to `new`, and its one event is written. False: it was not in `old` any more."""
@@ -46,6 +49,8 @@ def move(  # noqa: PLR0913 (from where to where, by whom and why)
         if unexpired:
             # The time of this statement, which starts after any lock was waited for.
             rows = rows.filter(expires_at__gt=Now())
+        if under_fence is not None:
+            rows = rows.filter(fence=under_fence)
         if not rows.update(status=new, reason=reason, **fields):
             return False
         record_event(
@@ -65,47 +70,98 @@ def move(  # noqa: PLR0913 (from where to where, by whom and why)
 
 
 def burn(action_id: Any, now: dt.datetime) -> Permit | Refused:
-    """T2: the approval is spent and the run has its lease, or why not. At most one caller ever gets the permit.
+    """T2 of a held call: the approval is spent and the run has its lease, or why not. One caller ever gets the permit.
 
-    Locks: the policy row FOR SHARE, then the action row; always in this order.
+    A proposal is refused: only its commit burns it. Locks: as `locked_for_burn`.
     """
     with transaction.atomic():
-        action = (
-            PendingAction.objects.select_related("policy_revision", "tool", "agent_key__owner")
-            .filter(pk=action_id)
-            .first()
-        )
+        action = locked_for_burn(action_id)
         if action is None:
             return Refused("unknown_action")
-        with connection.cursor() as cursor:
-            # A publish that runs now is waited for; one that starts now waits for us.
-            cursor.execute("SELECT 1 FROM tools_policy WHERE id = %s FOR SHARE", [action.policy_revision.policy_id])
-            cursor.execute("SELECT 1 FROM approvals_pendingaction WHERE id = %s FOR UPDATE", [action.pk])
-        why_not = changed_since(action, now)
-        if why_not:
-            if not move(action, Status.APPROVED, Status.REVOKED, reason=why_not):
-                return Refused("already_decided")
-            _tell_record(action, why_not, now)
-            return Refused(why_not)
-        burnt = move(
-            action,
-            Status.APPROVED,
-            Status.EXECUTING,
-            unexpired=True,
-            fence=F("fence") + 1,
-            lease_until=Now() + LEASE,
-        )
-        if not burnt:
+        if action.proposal_id is not None:
+            return Refused("two_phase_required")
+        return burn_locked(action, Door.APPROVAL, now)
+
+
+def locked_for_burn(action_id: Any) -> PendingAction | None:
+    """The action as it is once both locks are held: the policy row FOR SHARE, then its own row; always in this order.
+
+    A publish that runs now is waited for; one that starts now waits for the running transaction.
+    """
+    actions = PendingAction.objects.select_related("policy_revision", "tool", "agent_key__owner")
+    found = actions.filter(pk=action_id).first()
+    if found is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM tools_policy WHERE id = %s FOR SHARE", [found.policy_revision.policy_id])
+        cursor.execute("SELECT 1 FROM approvals_pendingaction WHERE id = %s FOR UPDATE", [found.pk])
+    return actions.get(pk=action_id)
+
+
+def burn_locked(action: PendingAction, kind: Door, now: dt.datetime) -> Permit | Refused:
+    """The burn itself, of an action that `locked_for_burn` answered in the running transaction."""
+    why_not = changed_since(action, now)
+    if why_not:
+        if not move(action, Status.APPROVED, Status.REVOKED, reason=why_not):
             return Refused("already_decided")
-        action.refresh_from_db(fields=["fence"])
+        _tell_record(action, why_not, now)
+        return Refused(why_not)
+    burnt = move(
+        action,
+        Status.APPROVED,
+        Status.EXECUTING,
+        unexpired=True,
+        fence=F("fence") + 1,
+        lease_until=Now() + LEASE,
+    )
+    return _permit(action, kind) if burnt else Refused("already_decided")
+
+
+def _permit(action: PendingAction, kind: Door) -> Permit:
+    action.refresh_from_db(fields=["fence"])
     return Permit(
-        kind=Door.APPROVAL,
+        kind=kind,
         action_id=str(action.pk),
         policy_revision_id=action.policy_revision_id,
         tool_version_id=action.tool_version_id,
         args_digest=action.args_digest,
         fence=action.fence,
     )
+
+
+def take_over(action_id: Any, now: dt.datetime) -> Permit | None:
+    """A run that was cut off begins again under the next fence; None where it may not, and then nothing changed.
+
+    Only of a tool that its operators declare idempotent, at most `MOST_RUNS` times, and where nothing that the
+    approval rests on has changed. The status stays: it is the same burn, carried on. Locks: as `locked_for_burn`.
+    """
+    with transaction.atomic():
+        action = locked_for_burn(action_id)
+        if action is None or not action.tool.idempotent or action.fence >= MOST_RUNS or changed_since(action, now):
+            return None
+        lapsed = PendingAction.objects.filter(pk=action.pk).lapsed()
+        if not lapsed.update(fence=F("fence") + 1, lease_until=Now() + LEASE):
+            return None
+        permit = _permit(action, Door.COMMIT if action.proposal_id else Door.APPROVAL)
+        record_event(
+            "action.retried",
+            SYSTEM,
+            Subject("pending_action", str(action.pk), action.tool.name),
+            trace_id=action.trace_id,
+            data={"fence": permit.fence, "args_sha256": action.args_digest},
+            now=now,
+        )
+        return permit
+
+
+def revoke_changed(action_id: Any, now: dt.datetime) -> bool:
+    """An approval that could not run any more is revoked, with the reason; False where nothing had changed."""
+    with transaction.atomic():
+        action = locked_for_burn(action_id)
+        if action is None or action.status != Status.APPROVED:
+            return False
+        why = changed_since(action, now)
+        return bool(why) and end(action, Status.APPROVED, Status.REVOKED, now, code=why)
 
 
 def changed_since(action: PendingAction, now: dt.datetime) -> str:
@@ -118,8 +174,10 @@ def changed_since(action: PendingAction, now: dt.datetime) -> str:
     if in_force != action.policy_revision_id:
         return "policy_changed"
     tool = Tool.objects.get(pk=action.tool_id)
-    same = tool.current_version_id == action.tool_version_id and tool.enabled and not tool.requires_two_phase
-    return "" if same else "tool_changed"
+    same = tool.current_version_id == action.tool_version_id and tool.enabled
+    # A call that was held before its tool came to need two phases did not pass them.
+    passed = action.proposal_id is not None or not tool.requires_two_phase
+    return "" if same and passed else "tool_changed"
 
 
 def record_result(permit: Permit, status: Status, code: str, result: Payload | None, now: dt.datetime) -> bool:

@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from approvals.models import PendingAction
 from approvals.states import Status
-from approvals.transitions import Refused, burn, record_result
+from approvals.transitions import Refused, burn, record_result, take_over
 from observatory.pipeline import invoke
 from telemetry.canonical import NotCanonical, parse
 from telemetry.encryption import CannotOpen
 from telemetry.recorder import open_payload
 from telemetry.trace_context import TraceContext, continue_or_start
-from tools.contract import Door, Outcome, Permit, ToolCall
+from tools.contract import Outcome, Permit, ToolCall
 from tools.idempotency import store_answer
 from tools.reasons import Reason, reason
 
@@ -24,12 +24,29 @@ log = logging.getLogger(__name__)
 
 def run_approved(action_id: uuid.UUID | str, now: dt.datetime) -> Outcome | Reason:
     """The action ran, at most once, and is settled; or the reason why it did not. Safe to call twice at once."""
-    arguments = _arguments(action_id)
     permit = burn(action_id, now)
-    if isinstance(permit, Refused):
-        return reason(permit.code)
-    action = PendingAction.objects.select_related("agent_key__owner", "tool").get(pk=action_id)
-    key = action.agent_key.in_force(now)
+    return reason(permit.code) if isinstance(permit, Refused) else run_permitted(permit, now)
+
+
+def carry_on_lapsed(limit: int = 20) -> int:
+    """Every run that was cut off, of a tool that may be called twice, was tried again; how many ran."""
+    lapsed = PendingAction.objects.lapsed().filter(tool__idempotent=True).values_list("pk", flat=True)[:limit]
+    return sum(_carried_on(pk) for pk in list(lapsed))
+
+
+def _carried_on(action_id: uuid.UUID) -> bool:
+    try:
+        permit = take_over(action_id, timezone.now())
+        return permit is not None and isinstance(run_permitted(permit, timezone.now()), Outcome)
+    except Exception:
+        log.exception("the run of action %s could not be carried on", action_id)
+        return False
+
+
+def run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None = None) -> Outcome | Reason:
+    """What the permit lets through has gone through the one door, once, and is settled."""
+    action = PendingAction.objects.select_related("agent_key__owner", "tool", "arguments").get(pk=permit.action_id)
+    key, arguments = action.agent_key.in_force(now), _arguments(action)
     if arguments is None or key is None:
         _ended(permit, Status.FAILED, "part_unavailable", now)
         return reason("part_unavailable")
@@ -37,8 +54,8 @@ def run_approved(action_id: uuid.UUID | str, now: dt.datetime) -> Outcome | Reas
         ToolCall(
             tool_name=action.tool.name,
             arguments=arguments,
-            door=Door.APPROVAL,
-            trace=_trace_of(action),
+            door=permit.kind,
+            trace=trace or _trace_of(action),
             received_at=now,
             identified_as=key.public_id,
             permit=permit,
@@ -51,16 +68,15 @@ def run_approved(action_id: uuid.UUID | str, now: dt.datetime) -> Outcome | Reas
     return outcome
 
 
-def _arguments(action_id: uuid.UUID | str) -> Any:
+def _arguments(action: PendingAction) -> Any:
     """What was approved, or None where its bytes are gone or can't be opened. They may be longer than what was sent."""
-    action = PendingAction.objects.select_related("arguments").filter(pk=action_id).first()
-    if action is None or action.arguments is None:
+    if action.arguments is None:
         return None
     try:
         content = open_payload(action.arguments)
         return parse(content, max_bytes=len(content))
     except (CannotOpen, NotCanonical):
-        log.exception("the arguments of action %s can't be read", action_id)
+        log.exception("the arguments of action %s can't be read", action.pk)
         return None
 
 

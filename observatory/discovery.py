@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from observatory.phases import has_phases, phase_entries
 from telemetry.canonical import digest
 from tools.policy.effects import Effect
 from tools.policy.selectors import matches
@@ -28,8 +29,14 @@ DRY_SCHEMA: Mapping[str, Any] = {
 
 
 def listing(key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
-    """Shape: {"tools": [...]}, by name; only what this key may see."""
-    return {"tools": [entry(tool, key, snapshot) for tool in snapshot.tools_for(key)]}
+    """Shape: {"tools": [...]}, by name; only what this key may see. A two-phase tool's phases follow it."""
+    found: list[dict[str, Any]] = []
+    for tool in snapshot.tools_for(key):
+        own = entry(tool, key, snapshot)
+        found.append(own)
+        if has_phases(tool, key, snapshot):
+            found += phase_entries(tool, own, [DRY_SCHEMA] if own["gate"] == "dry_run" else [])
+    return {"tools": found}
 
 
 def entry(tool: ToolView, key: KeyView, snapshot: Snapshot) -> dict[str, Any]:

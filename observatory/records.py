@@ -22,7 +22,12 @@ from tools.reasons import Reason, reason
 from tools.result_limit import bounded
 
 log = logging.getLogger(__name__)
-STOP_EVENTS = {Verdict.DENY: "call.denied", Verdict.HOLD: "call.held", Verdict.REPLAY: "call.replayed"}
+STOP_EVENTS = {
+    Verdict.DENY: "call.denied",
+    Verdict.HOLD: "call.held",
+    Verdict.REPLAY: "call.replayed",
+    Verdict.PROPOSE: "call.proposed",
+}
 SETTLE_TRIES = 3
 
 

@@ -121,7 +121,9 @@ CELERY_BEAT_SCHEDULE = {
     "drop expired payloads": {"task": "telemetry.drop_payloads", "schedule": 300.0},
     "sweep idempotency records": {"task": "tools.sweep_idempotency", "schedule": 300.0},
     "expire pending actions": {"task": "approvals.expire_actions", "schedule": 30.0},
-    "recover lapsed actions": {"task": "approvals.recover_actions", "schedule": 30.0},
+    "recover lapsed actions": {"task": "observatory.recover_actions", "schedule": 30.0},
+    "revoke changed approvals": {"task": "approvals.revoke_changed", "schedule": 30.0},
+    "sweep spent nonces": {"task": "approvals.sweep_nonces", "schedule": 300.0},
     "run approved actions": {"task": "observatory.run_approved", "schedule": 10.0},
     "heartbeat": {"task": "telemetry.heartbeat", "schedule": 15.0},
 }

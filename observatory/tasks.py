@@ -3,7 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from observatory.approved import run_approved, run_ready
+from approvals.actions import recover_lapsed
+from observatory.approved import carry_on_lapsed, run_approved, run_ready
 
 
 @shared_task(name="observatory.run_action")
@@ -16,3 +17,10 @@ def run_action(action_id: str) -> None:
 def run_approved_actions() -> int:
     """The sweep behind `run_action`: a lost message delays an approved action, it does not lose it."""
     return run_ready()
+
+
+@shared_task(name="observatory.recover_actions")
+def recover_actions() -> int:
+    """What was cut off and may be carried on ran again; the rest is `unknown`, for an operator to settle."""
+    carried_on = carry_on_lapsed()
+    return carried_on + recover_lapsed(timezone.now())

@@ -8,6 +8,7 @@ from observatory.doors.actions import ActionView, ConfirmView
 from observatory.doors.audit import AuditEventsView
 from observatory.doors.decisions import DecisionsView
 from observatory.doors.health import HealthView, ReadyView
+from observatory.doors.proposals import CommitView, ProposalsView, ProposalView
 from observatory.doors.rest import ToolCallView, ToolsView
 from observatory.doors.results import ResultView
 
@@ -17,6 +18,9 @@ urlpatterns = [
     path("tools/<str:name>", ToolCallView.as_view(), name="tool-call"),
     path("confirm/<str:action_id>", ConfirmView.as_view(), name="confirm"),
     path("actions/<str:action_id>", ActionView.as_view(), name="action"),
+    path("proposals", ProposalsView.as_view(), name="proposals"),
+    path("proposals/<str:proposal_id>", ProposalView.as_view(), name="proposal"),
+    path("proposals/<str:proposal_id>/commit", CommitView.as_view(), name="commit"),
     path("decisions", DecisionsView.as_view(), name="decisions"),
     path("results/<str:handle>", ResultView.as_view(), name="result"),
     path("audit/events", AuditEventsView.as_view(), name="audit-events"),

@@ -68,7 +68,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Emptying tables between tests is TRUNCATE, which append-only tables refuse; tests/laws switches that on again."""
     from telemetry.tasks import create_partitions  # models can be imported once Django is set up
 
@@ -76,6 +76,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         for table in APPEND_ONLY:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_no_truncate")
         create_partitions()
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        # A thread of a live server may end a moment after its test; its session would keep the database.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 def _not_run(what: str, required_by: str) -> None:

@@ -90,3 +90,11 @@ class World:
         fields = {"scopes": Scope.values, "rate": "100000/m"} | fields
         key = AgentKey(agent=agent, owner=owner, policy=policy, **fields)
         return Caller(key, issue_key(key, SYSTEM).text)
+
+    def two_phase(self, *tools: str, name: str = "two phases", waits: bool = False, **fields: Any) -> Policy:
+        """A published policy under which these tools run by two phases; with `waits` a person must agree besides."""
+        pattern = "\n".join(tools or ("create_ticket",))
+        approval = [{"tools": pattern, "effect": "require_approval", **fields}] if waits else []
+        return self.policy(
+            name, {"tools": "*", "effect": "allow"}, {"tools": pattern, "effect": "require_two_phase"}, *approval
+        )

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
-from telemetry.canonical import canonical_bytes
+from telemetry.canonical import canonical_bytes, digest
 from telemetry.encryption import CannotOpen
 from telemetry.models import Payload
 from telemetry.recorder import open_payload, store_payload
@@ -44,6 +44,19 @@ def key_problem(key: str) -> str | None:
     return None
 
 
+def intention(call: ToolCall) -> tuple[str, str]:
+    """What a key names: (tool, digest). To propose a call is another intention than to make it."""
+    assert call.tool
+    if call.intent is None:
+        return call.tool.name, call.digest
+    proposed = {
+        "args_sha256": call.digest,
+        "prompt": call.intent.prompt,
+        "candidate_outputs": list(call.intent.candidate_outputs or ()),
+    }
+    return f"{call.tool.name}_propose", digest(canonical_bytes(proposed))
+
+
 def applies(call: ToolCall) -> bool:
     """Keys name intentions to change something; reading twice is reading."""
     return (
@@ -56,17 +69,20 @@ def look_up(call: ToolCall, now: dt.datetime) -> Stop | None:
     assert call.key and call.tool
     record = (
         IdempotencyRecord.objects.select_related("result")
-        .filter(agent_id=call.key.agent_id, tool_name=call.tool.name, key=call.idempotency_key, expires_at__gt=now)
+        .filter(agent_id=call.key.agent_id, tool_name=intention(call)[0], key=call.idempotency_key, expires_at__gt=now)
         .first()
     )
     return None if record is None else _meaning(record, call, now)
 
 
 def _meaning(record: IdempotencyRecord, call: ToolCall, now: dt.datetime) -> Stop:
-    if record.args_digest != call.digest:
+    if record.args_digest != intention(call)[1]:
         return deny("idempotency_key_reused", "This idempotency key was used with other arguments.", call)
     if record.status == Status.UNKNOWN:
         return deny("outcome_unknown", call=call)
+    if record.status == Status.HELD and record.result_id is None:
+        # Claimed by a commit, whose action says when it was cut off.
+        return deny("idempotency_in_flight", "A commit with this key is running.", call, retry_after_s=1)
     if record.status == Status.RUNNING:
         if record.lease_until <= now:
             return deny("outcome_unknown", call=call)
@@ -105,6 +121,7 @@ def claim(
     if not applies(call):
         return None
     assert call.key and call.tool
+    tool_name, args_digest = intention(call)
     status = Status.HELD if held_by else Status.RUNNING
     lease = now + dt.timedelta(seconds=call.tool.timeout_s) + LEASE_BEYOND_TIMEOUT
     with connection.cursor() as cursor:
@@ -121,9 +138,9 @@ def claim(
             " WHERE r.expires_at <= EXCLUDED.created_at RETURNING id, fence",
             [
                 call.key.agent_id,
-                call.tool.name,
+                tool_name,
                 call.idempotency_key,
-                call.digest,
+                args_digest,
                 status,
                 lease,
                 "approval_required" if held_by else "",

@@ -70,6 +70,9 @@ class ConfirmView(APIView):
                 "approvals_needed": decided.action.quorum,
             }
             return Response(waiting, status=202)
+        if decided.action.proposal_id is not None:
+            # Its agent commits it; until then nothing runs.
+            return Response({"ok": True, "status": "confirmed", "proposal_id": str(decided.action.proposal_id)})
         return _confirmed(run_approved(decided.action.pk, timezone.now()), decided.action)
 
 
@@ -162,13 +165,20 @@ def _awaited(look: Callable[[], PendingAction], seconds: float) -> PendingAction
     if seconds == 0 or not _waiting.acquire(blocking=False):
         return action
     try:
-        while action.status in (*OPEN, Status.EXECUTING) and time.monotonic() < deadline:
+        while _goes_on(action) and time.monotonic() < deadline:
             release_connection()
             time.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
             action = look()
         return action
     finally:
         _waiting.release()
+
+
+def _goes_on(action: PendingAction) -> bool:
+    """Somebody else has yet to do something. An approved proposal waits for its own agent."""
+    if action.status == Status.APPROVED and action.proposal_id is not None:
+        return False
+    return action.status in (*OPEN, Status.EXECUTING)
 
 
 def _wait_of(request: Request) -> float:
@@ -191,4 +201,5 @@ def described(action: PendingAction) -> dict[str, Any]:
         "created_at": action.created_at.isoformat(),
         "expires_at": action.expires_at.isoformat(),
         "result": stored["body"] if stored and action.status == Status.DONE else None,
+        **({"proposal_id": str(action.proposal_id)} if action.proposal_id is not None else {}),
     }

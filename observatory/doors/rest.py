@@ -1,7 +1,5 @@
 """Discovery and calls over REST."""
 
-from typing import Any
-
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,12 +10,14 @@ from observatory.discovery import etag_of, listing
 from observatory.doors import openapi
 from observatory.doors.body import json_object
 from observatory.doors.key_authentication import caller_of, credential_of, snapshot_of
-from observatory.doors.problem import Refusal, problem
+from observatory.doors.phases import answer_phase
+from observatory.doors.problem import Refusal
+from observatory.doors.rendering import rendered
 from observatory.pipeline import invoke
 from telemetry.recorder import count_refusal
 from telemetry.trace_context import continue_or_start
 from tools.authentication import key_for
-from tools.contract import Door, Outcome, ToolCall
+from tools.contract import Door, ToolCall
 from tools.scopes import Scope
 from tools.snapshot import current
 
@@ -49,6 +49,9 @@ class ToolCallView(APIView):
     def post(self, request: Request, name: str) -> Response:
         _refuse_large_without_key(request)
         arguments = json_object(request)
+        in_phases = answer_phase(request, name, arguments)
+        if in_phases is not None:
+            return in_phases
         outcome = invoke(
             ToolCall(
                 tool_name=name,
@@ -74,24 +77,3 @@ def _refuse_large_without_key(request: Request) -> None:
     if key_for(credential_of(request), current(), now) is None:
         count_refusal("unauthenticated", now)
         raise Refusal("unauthenticated")
-
-
-def rendered(outcome: Outcome) -> Response:
-    """The outcome as an HTTP answer: the tool's own object, or a problem document."""
-    response = _answer(outcome) if outcome.is_answer else _problem(outcome)
-    response["X-Trace-Id"] = outcome.trace.trace_id
-    response["traceparent"] = outcome.trace.traceparent
-    if outcome.replayed:
-        response["Idempotency-Replayed"] = "true"
-    return response
-
-
-def _answer(outcome: Outcome) -> Response:
-    body: dict[str, Any] = dict(outcome.body)
-    if outcome.replayed and "idempotent_replay" in body:
-        body["idempotent_replay"] = True
-    return Response(body)
-
-
-def _problem(outcome: Outcome) -> Response:
-    return problem(outcome.reason, outcome.detail, trace_id=outcome.trace.trace_id, facts=outcome.facts)

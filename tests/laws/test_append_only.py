@@ -8,6 +8,7 @@ from telemetry.append_only import AppendOnlyError, AppendOnlyModel
 from telemetry.models import AuditEvent
 from telemetry.recorder import SYSTEM, OutsideTransactionError, record_event
 from tests.conftest import APPEND_ONLY
+from tests.journeys.proposals import committed, proposed, ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +23,8 @@ def rows(world, table):
     held = caller.call("update_customer_status", {"customer_id": world.acme.pk, "new_status": "vip"}).json()
     bob = world.caller(caller.key.policy, name="bobs-agent", owner=world.bob)
     assert bob.post(f"/confirm/{held['pending_action_id']}", {"approve": True}).status_code == 200
+    proposing = world.caller(world.two_phase(), name="proposing")
+    assert committed(proposing, proposed(proposing, ticket(world)).json()).status_code == 200
     return next(m for m in apps.get_models() if m._meta.db_table == table)
 
 

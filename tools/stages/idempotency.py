@@ -12,7 +12,7 @@ class Idempotency(Stage):
         if call.permit is not None:
             return Pass(call, "owns the record of its call")
         if call.idempotency_key is None:
-            if call.tool.requires_idempotency_key:
+            if call.tool.requires_idempotency_key and call.intent is None:
                 return deny("idempotency_key_missing", "Send an Idempotency-Key header.", call)
             return Pass(call, "no key")
         problem = idempotency.key_problem(call.idempotency_key)

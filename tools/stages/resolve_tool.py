@@ -1,4 +1,5 @@
 from telemetry.canonical import canonical_bytes, digest
+from tools.arguments import split_confirm
 from tools.contract import Pass, Stage, Stop, ToolCall, deny
 
 
@@ -15,12 +16,16 @@ class ResolveTool(Stage):
         tool = call.snapshot.tools.get(call.tool_name)
         if tool is None or not call.snapshot.visible(call.key, tool).visible:
             return deny("unknown_tool", f"There is no tool {call.tool_name[:64]!r} for this key.", call)
-        arguments, confirm = dict(call.arguments), call.confirm
-        if tool.accepts_confirm and isinstance(arguments.get("confirm"), bool):
-            confirm = arguments.pop("confirm")
+        arguments, confirm = split_confirm(tool, call.arguments)
         canonical = canonical_bytes(arguments)
         return Pass(
-            call.with_(tool=tool, arguments=arguments, confirm=confirm, canonical=canonical, digest=digest(canonical)),
+            call.with_(
+                tool=tool,
+                arguments=arguments,
+                confirm=call.confirm if confirm is None else confirm,
+                canonical=canonical,
+                digest=digest(canonical),
+            ),
             f"{tool.name} v{tool.version}",
         )
 

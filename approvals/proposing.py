@@ -1,0 +1,136 @@
+"""A call that is only proposed: scored, recorded as an immutable proposal, and answered. Nothing runs."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from approvals.integrity import Assessment, assess
+from approvals.issued_tokens import token_for
+from approvals.models import PendingAction, Proposal
+from approvals.proposal_answer import answer_of
+from approvals.requests import ARGUMENTS_KEPT_FOR, DEFAULT_EXPIRY_S
+from approvals.states import Status
+from approvals.transitions import move
+from telemetry.canonical import canonical_bytes
+from telemetry.models import Payload
+from telemetry.recorder import Actor, Subject, masked_json, record_event, store_payload
+from telemetry.redaction import redact_text
+from telemetry.visible import visible
+from tools import idempotency
+from tools.contract import Stop, ToolCall, Verdict
+
+CODES = {Status.BLOCKED: "low_integrity", Status.PENDING: "approval_required", Status.APPROVED: "proposed"}
+
+
+def propose(call: ToolCall, *, waits: bool) -> Stop:
+    """The proposal as a Stop that records it; `waits` where a person must agree before it may be committed."""
+    assessment = assess(call)
+    if isinstance(assessment, Stop):
+        return assessment
+    status = Status.BLOCKED if assessment.blocked else Status.PENDING if waits else Status.APPROVED
+    record = partial(_recorded, call, assessment, status)
+    return Stop(Verdict.PROPOSE, CODES[status], "", {}, call, record)
+
+
+def _recorded(call: ToolCall, assessment: Assessment, status: Status) -> Mapping[str, Any]:
+    """Proposal, action, payloads, claim and, where it may be committed at once, its token: one transaction.
+
+    Raises ClaimLostError where the same intention was claimed meanwhile.
+    """
+    assert call.key
+    now = call.received_at
+    claim = idempotency.claim(call, now)
+    proposal = _proposal(call, assessment, now)
+    proposal.save(force_insert=True)
+    action = _action(call, proposal, status, now)
+    why = "its score" if status is Status.BLOCKED else "confirmed by its own key" if call.confirmed_by_key else ""
+    moved = move(action, Status.PROPOSED, status, why=why)
+    assert moved, "nobody else can see the row yet"
+    token = token_for(action, proposal, call.key, now) if status is Status.APPROVED else None
+    body = answer_of(action, proposal, dict(call.arguments), token)
+    facts = {"pending_action_id": str(action.pk)}
+    if claim:
+        idempotency.settle(claim, CODES[status], idempotency.store_answer(body, "", facts, now), now)
+    return {"body": body, **facts}
+
+
+def _proposal(call: ToolCall, assessment: Assessment, now: dt.datetime) -> Proposal:
+    assert call.key and call.tool and call.decision and call.intent
+    return Proposal(
+        id=uuid.uuid4(),
+        agent_id=call.key.agent_id,
+        agent_key_id=call.key.id,
+        tool_id=call.tool.id,
+        tool_version_id=call.tool.version_id,
+        policy_revision_id=call.decision.revision_id,
+        args_digest=call.digest,
+        args_masked=masked_json({"arguments": dict(call.arguments)}),
+        prompt_hash=assessment.prompt_hash,
+        # A stored text holds no NUL, and nothing that hides.
+        prompt_masked=visible(redact_text(call.intent.prompt)),
+        candidate_source=assessment.source,
+        evidence_id=_evidence(call, assessment, now),
+        output_instability=assessment.signals.output_instability,
+        numeric_variance=assessment.signals.numeric_variance,
+        prompt_drift=assessment.signals.prompt_drift,
+        composite_score=assessment.composite_score,
+        weights=asdict(assessment.weights),
+        block_at=assessment.block_at,
+        baseline_id=assessment.baseline_id,
+        blocked=assessment.blocked,
+        commit_within_s=assessment.commit_within_s,
+        trace_id=call.trace.trace_id,
+        created_at=now,
+    )
+
+
+def _evidence(call: ToolCall, assessment: Assessment, now: dt.datetime) -> uuid.UUID | None:
+    """What was scored, in full, for as long as the arguments are kept."""
+    assert call.intent
+    if not call.intent.prompt and assessment.outputs is None:
+        return None
+    outputs = list(assessment.outputs) if assessment.outputs else None
+    content = canonical_bytes({"prompt": call.intent.prompt, "candidate_outputs": outputs})
+    return store_payload(Payload.Purpose.EVIDENCE, content, now + ARGUMENTS_KEPT_FOR, now).pk
+
+
+def _action(call: ToolCall, proposal: Proposal, status: Status, now: dt.datetime) -> PendingAction:
+    assert call.key and call.tool and call.decision
+    terms = call.decision.approval
+    waiting_s = (terms.expires_in_s or DEFAULT_EXPIRY_S) if status is Status.PENDING else proposal.commit_within_s
+    # Whole seconds: its token says so, and the earlier of two ends would surprise.
+    expires_at = now.replace(microsecond=0) + dt.timedelta(seconds=waiting_s)
+    PendingAction(
+        id=proposal.pk,
+        proposal=proposal,
+        status=Status.PROPOSED,
+        agent_id=call.key.agent_id,
+        agent_key_id=call.key.id,
+        owner_id=call.key.owner_id,
+        tool_id=call.tool.id,
+        tool_version_id=call.tool.version_id,
+        policy_revision_id=call.decision.revision_id,
+        rule=call.decision.rule[:120],
+        arguments=store_payload(Payload.Purpose.ARGUMENTS, call.canonical, expires_at + ARGUMENTS_KEPT_FOR, now),
+        args_digest=call.digest,
+        args_masked=proposal.args_masked,
+        quorum=max(terms.quorum, 1),
+        eligible_groups=list(terms.groups),
+        self_confirm=call.decision.self_confirm and not call.decision.errors,
+        trace_id=call.trace.trace_id,
+        created_at=now,
+        expires_at=expires_at,
+    ).save(force_insert=True)
+    record_event(
+        "action.requested",
+        Actor("agent", call.key.public_id, call.key.agent_name),
+        Subject("pending_action", str(proposal.pk), call.tool.name),
+        trace_id=call.trace.trace_id,
+        data={"args_sha256": call.digest, "proposal": True, "composite_score": proposal.composite_score}
+        | ({"quorum": max(terms.quorum, 1), "groups": list(terms.groups)} if status is Status.PENDING else {}),
+        now=now,
+    )
+    return PendingAction.objects.select_related("tool", "agent_key", "policy_revision").get(pk=proposal.pk)

@@ -1,0 +1,53 @@
+"""What an agent may read of its own proposals."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.db import transaction
+
+from approvals.issued_tokens import token_for
+from approvals.models import PendingAction
+from approvals.proposal_answer import answer_of
+from approvals.states import Status
+from telemetry.canonical import NotCanonical, parse
+from telemetry.encryption import CannotOpen
+from telemetry.recorder import open_payload
+from tools.idempotency import stored_answer
+from tools.snapshot import KeyView
+
+
+def read_proposal(proposal_id: uuid.UUID, asked_by: KeyView, now: dt.datetime) -> dict[str, Any] | None:
+    """The proposal as its agent may know it, with its token while it may be committed; None where it is not theirs.
+
+    Locks: the action's row, so that it is still approved when its token is issued.
+    """
+    with transaction.atomic():
+        action = (
+            PendingAction.objects.asked_by(asked_by.agent_id)
+            .exclude(proposal=None)
+            .select_for_update(of=("self",))
+            .select_related("proposal", "tool", "agent_key", "policy_revision", "arguments", "result")
+            .filter(pk=proposal_id)
+            .first()
+        )
+        if action is None or action.proposal is None:
+            return None
+        may_commit = action.status == Status.APPROVED and action.expires_at > now
+        token = token_for(action, action.proposal, asked_by, now) if may_commit else None
+    found = answer_of(action, action.proposal, _arguments(action), token)
+    stored = stored_answer(action.result) if action.status == Status.DONE else None
+    return found | ({"result": stored["body"]} if stored else {})
+
+
+def _arguments(action: PendingAction) -> dict[str, Any]:
+    """The agent's own arguments; masked once the full ones are not kept any more."""
+    masked: dict[str, Any] = parse(action.args_masked.encode())["arguments"]
+    if action.arguments is None:
+        return masked
+    try:
+        content = open_payload(action.arguments)
+        found: dict[str, Any] = parse(content, max_bytes=len(content))
+    except (CannotOpen, NotCanonical):
+        return masked
+    return found
