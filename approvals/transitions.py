@@ -13,7 +13,7 @@ from approvals.states import MOVES, Status
 from telemetry.models import Payload
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from tools import idempotency
-from tools.contract import Door, Permit
+from tools.contract import Door, Permit, Ran
 from tools.models import AgentKey, KillSwitch, Policy, Tool
 
 LEASE = dt.timedelta(seconds=330)
@@ -178,6 +178,13 @@ def changed_since(action: PendingAction, now: dt.datetime) -> str:
     # A call that was held before its tool came to need two phases did not pass them.
     passed = action.proposal_id is not None or not tool.requires_two_phase
     return "" if same and passed else "tool_changed"
+
+
+def ended_as(permit: Permit, ran: Ran, code: str) -> tuple[Status, str]:
+    """What a run comes to, and its reason. That the second run did nothing says nothing of the first."""
+    if ran is Ran.NO and permit.fence > 1:
+        return Status.UNKNOWN, "outcome_unknown"
+    return {Ran.YES: Status.DONE, Ran.NO: Status.FAILED, Ran.UNKNOWN: Status.UNKNOWN}[ran], code
 
 
 def record_result(permit: Permit, status: Status, code: str, result: Payload | None, now: dt.datetime) -> bool:

@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from approvals.models import PendingAction
 from approvals.states import Status
-from approvals.transitions import Refused, burn, record_result, take_over
+from approvals.transitions import Refused, burn, ended_as, record_result, take_over
 from observatory.pipeline import invoke
 from telemetry.canonical import NotCanonical, parse
 from telemetry.encryption import CannotOpen
 from telemetry.recorder import open_payload
 from telemetry.trace_context import TraceContext, continue_or_start
-from tools.contract import Outcome, Permit, ToolCall
+from tools.contract import Outcome, Permit, Ran, ToolCall
 from tools.idempotency import store_answer
 from tools.reasons import Reason, reason
 
@@ -48,7 +48,7 @@ def run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None =
     action = PendingAction.objects.select_related("agent_key__owner", "tool", "arguments").get(pk=permit.action_id)
     key, arguments = action.agent_key.in_force(now), _arguments(action)
     if arguments is None or key is None:
-        _ended(permit, Status.FAILED, "part_unavailable", now)
+        _ended(permit, Ran.NO, "part_unavailable", now)
         return reason("part_unavailable")
     outcome = invoke(
         ToolCall(
@@ -64,7 +64,7 @@ def run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None =
     # Stopped by a stage after the burn: nothing ran, and that is settled too.
     if _still_running(permit):
         unrecorded = outcome.reason.code == "outcome_unrecorded"
-        _ended(permit, Status.UNKNOWN if unrecorded else Status.FAILED, outcome.reason.code, now)
+        _ended(permit, Ran.UNKNOWN if unrecorded else Ran.NO, outcome.reason.code, now)
     return outcome
 
 
@@ -88,7 +88,8 @@ def _still_running(permit: Permit) -> bool:
     return PendingAction.objects.filter(pk=permit.action_id, fence=permit.fence, status=Status.EXECUTING).exists()
 
 
-def _ended(permit: Permit, status: Status, code: str, now: dt.datetime) -> None:
+def _ended(permit: Permit, ran: Ran, why: str, now: dt.datetime) -> None:
+    status, code = ended_as(permit, ran, why)
     answer = store_answer({}, "", {"pending_action_id": permit.action_id}, now)
     record_result(permit, status, code, answer, now)
 

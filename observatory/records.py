@@ -9,8 +9,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
-from approvals.states import Status
-from approvals.transitions import record_result
+from approvals.transitions import ended_as, record_result
 from telemetry.models import AuditEvent, Payload, Span
 from telemetry.models.span import span_row_id
 from telemetry.recorder import SYSTEM, Actor, Ruling, Subject, record_event, record_spans
@@ -195,9 +194,9 @@ def _settle_claim(claim: idempotency.Claim, execution: Execution, outcome: Outco
 
 def _settle_action(call: ToolCall, execution: Execution, outcome: Outcome, now: Any) -> None:
     assert call.permit
-    status = {Ran.YES: Status.DONE, Ran.NO: Status.FAILED, Ran.UNKNOWN: Status.UNKNOWN}[execution.ran]
+    status, code = ended_as(call.permit, execution.ran, execution.code)
     answer: Payload = idempotency.store_answer(outcome.body, outcome.detail, outcome.facts, now)
-    if not record_result(call.permit, status, execution.code, answer, now):
+    if not record_result(call.permit, status, code, answer, now):
         log.error("the outcome of action %s was not taken: it has moved on", call.permit.action_id)
 
 
