@@ -7,6 +7,7 @@ from typing import Any
 
 from approvals.held_answer import held_body
 from approvals.models import PendingAction
+from approvals.notices import queue_notice
 from telemetry.models import Payload
 from telemetry.recorder import Actor, Subject, masked_json, record_event, store_payload
 from tools import idempotency
@@ -46,6 +47,7 @@ def request_action(call: ToolCall) -> Mapping[str, Any]:
         expires_at=expires_at,
     )
     action.save(force_insert=True)
+    queue_notice(action, now)
     body = held_body(call.tool, str(action_id), expires_at.isoformat(), action.quorum)
     if claim:
         answer = idempotency.store_answer(body, "", {}, now, until=expires_at)

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from approvals import actions
+from approvals import actions, notices
 from approvals.models import Nonce
 
 
@@ -21,3 +21,8 @@ def revoke_changed() -> int:
 def sweep_nonces() -> int:
     """Spent numbers whose token has expired are gone: the token is refused for its age, and its action was burnt."""
     return Nonce.objects.expired().delete()[0]
+
+
+@shared_task(name="approvals.send_notices")
+def send_notices() -> int:
+    return notices.send_due(timezone.now())

@@ -4,14 +4,17 @@ Each block is there only for those who may see what it shows; together they cost
 """
 
 import datetime as dt
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Sum
 
 from approvals.models import PendingAction
+from approvals.notices import given_up_since
+from approvals.resolution import MAY_RESOLVE
+from approvals.wording import arguments_line
 from telemetry import trail
 from telemetry.models import Heartbeat, RefusalCount, Span
 from telemetry.tasks import BEAT, BEAT_STALE
@@ -20,6 +23,7 @@ from tools.actions.policies import document_of
 from tools.models import AgentKey, KillSwitch, Policy
 from tools.reasons import REASONS
 
+DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)
 SOON = dt.timedelta(days=7)
 TOP = 10
@@ -55,6 +59,8 @@ class Dashboard:
 
     waiting: list[Line] | None = None
     more_waiting: bool = False
+    unknown: list[Line] | None = None
+    more_unknown: bool = False
     frozen: list[Line] | None = None
     hour: LastHour | None = None
     health: list[Line] = field(default_factory=list)
@@ -65,6 +71,8 @@ class Dashboard:
 def dashboard_for(user: Any, now: dt.datetime) -> Dashboard:
     found = Dashboard()
     found.waiting, found.more_waiting = _waiting(user, now)
+    if user.has_perm(MAY_RESOLVE):
+        found.unknown, found.more_unknown = _unknown(user)
     if user.has_perm("tools.view_killswitch"):
         found.frozen = _frozen()
     if user.has_perm("telemetry.view_span"):
@@ -89,7 +97,7 @@ def _waiting(user: Any, now: dt.datetime) -> tuple[list[Line] | None, bool]:
     lines = [
         Line(
             text=f"{row.tool.name} for {row.agent.name}",
-            detail=seen(_asked(row.args_masked), 90),
+            detail=seen(arguments_line(row), 90),
             note=f"asked {ago(row.created_at)}, {left(row.expires_at)}",
             urgent=row.expires_at - now < dt.timedelta(minutes=10),
             of=row,
@@ -99,10 +107,20 @@ def _waiting(user: Any, now: dt.datetime) -> tuple[list[Line] | None, bool]:
     return lines, len(found) > TOP
 
 
-def _asked(masked: str) -> str:
-    """The masked arguments as one line. The page of the action shows them in full."""
-    arguments = json.loads(masked).get("arguments", {})
-    return ", ".join(f"{name}: {value}" for name, value in arguments.items())
+def _unknown(user: Any) -> tuple[list[Line], bool]:
+    """What was cut off and this person may settle, the newest first."""
+    rows = PendingAction.objects.to_settle_by(user).select_related("tool", "agent")
+    found = list(rows.order_by("-created_at")[: TOP + 1])
+    lines = [
+        Line(
+            f"{row.tool.name} for {row.agent.name}",
+            f"asked {ago(row.created_at)}",
+            seen(arguments_line(row), 90),
+            of=row,
+        )
+        for row in found[:TOP]
+    ]
+    return lines, len(found) > TOP
 
 
 def _frozen() -> list[Line]:
@@ -163,7 +181,19 @@ def _health(user: Any, now: dt.datetime) -> list[Line]:
     if user.has_perm("telemetry.view_refusalcount"):
         total = RefusalCount.objects.filter(minute__gte=now - HOUR).aggregate(total=Sum("count"))["total"] or 0
         lines.append(Line("Refused before authentication", f"{total} in the last hour"))
+    if settings.TELL_BY_EMAIL and user.has_perm("telemetry.view_heartbeat"):
+        lines += _mail_line(now)
     return lines
+
+
+def _mail_line(now: dt.datetime) -> list[Line]:
+    """Notices that nobody got, today; no line where all is well."""
+    failed, last = given_up_since(now - DAY)
+    if last is None:
+        return []
+    count = "1 notice was" if failed == 1 else f"{failed} notices were"
+    note = f"{count} given up since yesterday, the last: {seen(last.last_error, 160)}"
+    return [Line("E-mail to those who decide", note, urgent=True, of=last.pending_action_id)]
 
 
 def _beat_line(beat: Heartbeat | None, now: dt.datetime) -> Line:

@@ -68,6 +68,19 @@ VARIABLES = (
     Variable("OBSERVATORY_MODEL_TIMEOUT_S", float, 20.0, "Most seconds that both outputs of a proposal may take."),
     Variable("OBSERVATORY_DB_POOL_MAX", int, 16, "Most database connections of one process."),
     Variable("OBSERVATORY_SPAN_DAYS", int, 30, "Days that spans are kept."),
+    Variable(
+        "EMAIL_URL",
+        str,
+        "",
+        "The mail server that tells people what waits, as smtp+tls://user:password@host:587; nobody is told without.",
+    ),
+    Variable("OBSERVATORY_EMAIL_FROM", str, "", "The sender of such mail; required with EMAIL_URL."),
+    Variable(
+        "OBSERVATORY_PUBLIC_URL",
+        str,
+        "",
+        "Where people open this installation, as https://host; required with EMAIL_URL.",
+    ),
     Variable("OBSERVATORY_DEMO_FOLDER", str, "", "Where the demonstration keeps its data; var/demo unless given."),
     Variable("API_KEY", str, "dev-key", "The demonstration's key; read with OBSERVATORY_DEMO only."),
     Variable(

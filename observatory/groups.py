@@ -26,7 +26,7 @@ PERMISSIONS: dict[str, list[str]] = {
     OPERATORS: [
         *_SEE,
         *_AUDIT,
-        *["approvals.decide_pendingaction", "telemetry.view_payload"],
+        *["approvals.decide_pendingaction", "approvals.resolve_pendingaction", "telemetry.view_payload"],
         *["tools.add_killswitch", "tools.release_killswitch", "tools.revoke_agentkey"],
     ],
     POLICY_EDITORS: [

@@ -124,9 +124,27 @@ CELERY_BEAT_SCHEDULE = {
     "recover lapsed actions": {"task": "observatory.recover_actions", "schedule": 30.0},
     "revoke changed approvals": {"task": "approvals.revoke_changed", "schedule": 30.0},
     "sweep spent nonces": {"task": "approvals.sweep_nonces", "schedule": 300.0},
+    "send notices": {"task": "approvals.send_notices", "schedule": 15.0},
     "run approved actions": {"task": "observatory.run_approved", "schedule": 10.0},
     "heartbeat": {"task": "telemetry.heartbeat", "schedule": 15.0},
 }
+
+_email = environ.Env.email_url_config(env("EMAIL_URL")) if env("EMAIL_URL") else {}
+TELL_BY_EMAIL = bool(_email)
+EMAIL_BACKEND = _email.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
+EMAIL_HOST = _email.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT = _email.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _email.get("EMAIL_FILE_PATH") or None
+# A notice's row is locked while it is sent; a mail server that hangs must not hold it for long.
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env("OBSERVATORY_EMAIL_FROM")
+PUBLIC_URL = env("OBSERVATORY_PUBLIC_URL")
+if TELL_BY_EMAIL and not (DEFAULT_FROM_EMAIL and PUBLIC_URL):
+    raise ImproperlyConfigured("With EMAIL_URL, set OBSERVATORY_EMAIL_FROM and OBSERVATORY_PUBLIC_URL too.")
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

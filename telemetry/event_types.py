@@ -43,11 +43,10 @@ EVENT_TYPES = {
     "action.expired": "Nobody decided in time.",
     "action.revoked": "What was approved may not run any more; the reason says why.",
     "action.executing": "An approved action was burnt and is about to run.",
-    "action.done": "An approved action ran.",
-    "action.failed": "An approved action definitely did not happen.",
+    "action.done": "An approved action ran; or was cut off, and an operator settled that it ran.",
+    "action.failed": "An approved action definitely did not happen; or was cut off, and an operator settled so.",
     "action.unknown": "An approved action was cut off; whether it ran is not known.",
     "action.retried": "A cut-off run of an idempotent tool was taken over and runs again under the next fence.",
-    "action.resolved": "An operator settled, with evidence, what was not known.",
     "action.noticed": "People who may decide were told of a pending action.",
     # proposals and commits
     "token.issued": "A commit token was given to the agent of a proposal.",

@@ -178,10 +178,15 @@ def release(claim: Claim) -> bool:
     )
 
 
-def follow_action(action_id: Any, code: str, payload: Payload, now: dt.datetime) -> None:
-    """The record of the call that the action held has the answer that it came to, where there is one."""
+def follow_action(action_id: Any, code: str, payload: Payload, now: dt.datetime, *, was_unclear: bool = False) -> None:
+    """The record of the call that the action held has the answer that it came to, where there is one.
+
+    An operator's finding also replaces the unclear answer (`was_unclear`) that the run itself had left.
+    """
     if action_id is not None:
         waiting = Q(status=Status.HELD) | Q(status=Status.DONE, reason="outcome_unknown")
+        if was_unclear:
+            waiting |= Q(status=Status.DONE)
         IdempotencyRecord.objects.filter(waiting, action_id=action_id).update(
             status=Status.DONE, reason=code, result=payload, expires_at=now + KEPT_FOR
         )

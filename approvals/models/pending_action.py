@@ -3,7 +3,7 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -39,8 +39,15 @@ class PendingActionQuerySet(models.QuerySet["PendingAction"]):
         """What this person may decide: not their own, and theirs by group where the policy names groups."""
         groups = list(user.groups.values_list("name", flat=True))
         eligible = Q(eligible_groups=[]) | Q(eligible_groups__overlap=groups)
+        return self.filter(eligible)._for_other_eyes(user)
+
+    def to_settle_by(self, user: Any) -> "PendingActionQuerySet":
+        """What was cut off and this person may settle: not their own."""
+        return self.filter(status=Status.UNKNOWN)._for_other_eyes(user)
+
+    def _for_other_eyes(self, user: Any) -> "PendingActionQuerySet":
         own = Q(owner_id=user.pk) | Q(agent__owner_id=user.pk) | Q(agent_key__issued_by_id=user.pk)
-        return self.filter(eligible).exclude(own & Q(self_confirm=False))
+        return self.exclude(own & Q(self_confirm=False))
 
 
 class PendingAction(models.Model):
@@ -83,7 +90,10 @@ class PendingAction(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at"]
         default_permissions: ClassVar = ("view",)
-        permissions: ClassVar = [("decide_pendingaction", "Can approve and reject pending actions")]
+        permissions: ClassVar = [
+            ("decide_pendingaction", "Can approve and reject pending actions"),
+            ("resolve_pendingaction", "Can settle actions whose outcome is unknown"),
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="action_status_known"),
             models.CheckConstraint(condition=Q(quorum__gte=1), name="action_quorum_at_least_one"),
@@ -102,8 +112,16 @@ class PendingAction(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # what waits for a decision, newest first; the first page of admin
+            # what has one status, newest first: what waits, what is to be settled
             models.Index(fields=["status", "-created_at"], name="action_by_status"),
+            # the list in admin: what waits, the most urgent at the top, then the newest; history is kept for ever, and
+            # the first page must not sort it
+            models.Index(
+                Case(When(status="pending", then=F("expires_at"))),
+                F("created_at").desc(),
+                F("id").desc(),
+                name="action_urgent_first",
+            ),
             # sweeps: what is overdue, what lapsed
             models.Index(fields=["expires_at"], condition=Q(status__in=["pending", "approved"]), name="action_overdue"),
             models.Index(fields=["lease_until"], condition=Q(status="executing"), name="action_lapsed"),

@@ -127,7 +127,6 @@ EVENTS = (
     "action.failed",
     "action.unknown",
     "action.retried",
-    "action.resolved",
     "action.noticed",
     "token.issued",
     "commit.refused",

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from approvals.models import ActionNotice, PendingAction
 from observatory.dashboard import dashboard_for
 from telemetry import trail
 from telemetry.models import Heartbeat, RefusalCount
@@ -45,6 +46,28 @@ def test_waiting_when_for_a_group_is_for_that_group(world: Any) -> None:
     now = timezone.now()
     assert dashboard_for(fresh(world.bob), now).waiting == []
     assert len(dashboard_for(fresh(world.person("fay", "auditors")), now).waiting or []) == 1
+
+
+def test_unknown_when_a_run_was_cut_off_is_for_who_may_settle(world: Any) -> None:
+    status_change(world, world.caller(world.allowing()))
+    now = timezone.now()
+    bob, fay = fresh(world.bob), fresh(world.person("fay", "auditors"))
+    assert dashboard_for(bob, now).unknown == []
+    PendingAction.objects.update(status="unknown")
+    [line] = dashboard_for(bob, now).unknown or []
+    assert line.text == "update_customer_status for billing-agent"
+    assert dashboard_for(fresh(world.alice), now).unknown == []
+    assert dashboard_for(fay, now).unknown is None
+
+
+@pytest.mark.parametrize(("error", "urgent"), [("email: ConnectionRefusedError", True), ("", False)])
+def test_health_when_nobody_could_be_told(world: Any, settings: Any, error: str, urgent: bool) -> None:
+    settings.TELL_BY_EMAIL = True
+    status_change(world, world.caller(world.allowing()))
+    ActionNotice.objects.update(next_attempt_at=None, last_error=error)
+    health = {line.text: line for line in dashboard_for(fresh(world.bob), timezone.now()).health}
+    line = health.get("E-mail to those who decide")
+    assert (line is not None and line.urgent and error in line.note) is urgent
 
 
 def test_hour_when_calls_were_denied_says_why_and_where(world: Any) -> None:
@@ -119,7 +142,7 @@ def test_first_page_when_there_is_much_costs_as_many_queries_as_for_little(
         caller.call("nope")
     bob = fresh(world.bob)
     # Two of them read his permissions, one his groups, four compare every draft with what is in force.
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         found = dashboard_for(bob, timezone.now())
     assert len(found.waiting or []) == 10
     assert found.more_waiting
