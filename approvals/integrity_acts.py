@@ -49,13 +49,17 @@ def save_integrity(settings: IntegritySettings, actor: Actor) -> dict[str, Any]:
 
 def problems_of(settings: IntegritySettings, tool: Tool) -> dict[str, str]:
     """Why these settings can't stand for the tool. Shape: {field: sentence}."""
+    source = _source_problem(settings.candidate_source, tool)
+    return number_problems(settings) | ({"candidate_source": source} if source else {})
+
+
+def number_problems(settings: IntegritySettings) -> dict[str, str]:
+    """Why these numbers measure nothing, whatever the tool. Shape as above."""
     found = {}
     if not any(getattr(settings, name) for name in FIELDS if name.endswith("_weight")):
         found["output_instability_weight"] = "Give at least one signal a weight above 0."
     if settings.block_at <= 0:
         found["block_at"] = "Above 0: every proposal has a score of 0 or more, so 0 would block them all."
-    if problem := _source_problem(settings.candidate_source, tool):
-        found["candidate_source"] = problem
     return found
 
 

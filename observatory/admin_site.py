@@ -54,6 +54,26 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
         ),
     ),
     (
+        "Two phases",
+        (
+            Page("Proposals", "lab_profile", "admin:approvals_proposal_changelist", "approvals.view_proposal"),
+            Page("Commits", "task_alt", "admin:approvals_commit_changelist", "approvals.view_commit"),
+            Page(
+                "Integrity scores",
+                "speed",
+                "admin:approvals_integritysettings_changelist",
+                "approvals.view_integritysettings",
+            ),
+            Page(
+                "Approved prompts",
+                "fact_check",
+                "admin:approvals_promptbaseline_changelist",
+                "approvals.view_promptbaseline",
+            ),
+            Page("Signing keys", "vpn_key", "admin:approvals_signingkey_changelist", "approvals.view_signingkey"),
+        ),
+    ),
+    (
         "Switches",
         (Page("Kill switches", "power_settings_new", "admin:tools_killswitch_changelist", "tools.view_killswitch"),),
     ),

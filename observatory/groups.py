@@ -18,6 +18,11 @@ _SEE = [
     "tools.view_idempotencyrecord",
     "approvals.view_pendingaction",
     "approvals.view_vote",
+    "approvals.view_proposal",
+    "approvals.view_commit",
+    "approvals.view_integritysettings",
+    "approvals.view_promptbaseline",
+    "approvals.view_signingkey",
     "telemetry.view_span",
     "tools.explain_access",
 ]
@@ -28,6 +33,7 @@ PERMISSIONS: dict[str, list[str]] = {
         *_AUDIT,
         *["approvals.decide_pendingaction", "approvals.resolve_pendingaction", "telemetry.view_payload"],
         *["tools.add_killswitch", "tools.release_killswitch", "tools.revoke_agentkey"],
+        "approvals.rotate_signingkey",
     ],
     POLICY_EDITORS: [
         *_SEE,
@@ -43,6 +49,7 @@ PERMISSIONS: dict[str, list[str]] = {
             "tools.rotate_agentkey",
         ],
         *["tools.revoke_agentkey", "tools.add_tool", "tools.change_tool"],
+        *["approvals.change_integritysettings", "approvals.add_promptbaseline", "approvals.rotate_signingkey"],
     ],
     AUDITORS: [*_SEE, *_AUDIT],
 }

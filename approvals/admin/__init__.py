@@ -1,5 +1,5 @@
-"""What waits for people, and what became of it."""
+"""What waits for people, what was proposed and how it scored, and what became of it."""
 
-from approvals.admin import pending_actions
+from approvals.admin import baselines, commits, integrity_settings, pending_actions, proposals, signing_keys
 
-__all__ = ("pending_actions",)
+__all__ = ("baselines", "commits", "integrity_settings", "pending_actions", "proposals", "signing_keys")
