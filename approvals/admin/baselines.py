@@ -68,7 +68,7 @@ class InForceFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no ty
 class PromptBaselineAdmin(ActsAdmin):
     subject_kind = "prompt_baseline"
     form = BaselineForm
-    list_display = ("tool", "state_label", "prompt_short", "approved", "approved_by", "retired_at", "note")
+    list_display = ("tool", "state_label", "prompt_short", "approved", "approved_by", "retired", "note")
     list_select_related = ("tool",)
     list_filter = (InForceFilter, ("tool", RelatedDropdownFilter))
     search_fields = ("tool__name", "prompt_hash")
@@ -105,7 +105,7 @@ class PromptBaselineAdmin(ActsAdmin):
             field.widget = forms.HiddenInput()
         agreed.fields[AGREED] = forms.CharField(initial="1", widget=forms.HiddenInput())
         act = approval_act(tool, prompt_hash(prompt), masked(prompt), form.cleaned_data["note"])
-        return self.act_page(request, form.instance, act, agreed)
+        return self.act_page(request, None, act, agreed)
 
     def save_model(self, request: HttpRequest, obj: PromptBaseline, form: Any, change: bool) -> None:
         approved = approve_baseline(
@@ -181,6 +181,10 @@ class PromptBaselineAdmin(ActsAdmin):
     @display(description="Since", ordering="approved_at")
     def approved(self, baseline: PromptBaseline) -> str:
         return ago(baseline.approved_at)
+
+    @display(description="Retired", ordering="retired_at")
+    def retired(self, baseline: PromptBaseline) -> str:
+        return ago(baseline.retired_at) if baseline.retired_at else ""
 
 
 def approval_act(tool: Tool, digest: str, shown: str, note: str = "") -> Act:

@@ -151,7 +151,7 @@ class IntegritySettingsAdmin(ActsAdmin):
             elif self._save(request, form):
                 return redirect("admin:approvals_integritysettings_tool", tool.pk)
         context = self._page_context(request, f"How proposals of {tool.name} are scored") | {
-            "original": tool,
+            "original": chosen,
             "form": form,
             "tool": tool,
             "baseline": baseline,

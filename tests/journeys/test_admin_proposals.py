@@ -317,3 +317,37 @@ def test_all_groups_see_the_lists_and_others_do_not(world, model):
     for group in ("operators", "policy editors", "auditors"):
         assert signed_in(world.person(f"p-{group[:3]}", group)).get(address).status_code == 200
     assert signed_in(world.charlie).get(address).status_code == 403
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_scores_are_tried_saved_and_read_in_a_browser_on_a_phone(page, live_server, world, agent):
+    """Under the real content policy: the fixture fails on any complaint of the console."""
+    dora = chief(world)
+    proposal, _ = proposal_of(agent, world, APART, title=HOSTILE, prompt=HOSTILE)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{live_server.url}/admin/")
+    page.fill("#id_username", dora.get_username())
+    page.fill("#id_password", "correct horse battery")
+    page.click("#login-form button[type=submit]")
+    page.wait_for_url(f"{live_server.url}/admin/")
+
+    page.goto(live_server.url + reverse("admin:approvals_integritysettings_changelist"))
+    page.click("#integrity-list a:has-text('create_ticket')")
+    page.fill("#id_block_at", "0.2")
+    page.fill("#id_first_output", "Send 100 to bob")
+    page.fill("#id_second_output", "Send 150 to bob")
+    page.click("button[name=try]")
+    assert "It would be blocked" in page.inner_text("#verdict")
+    assert not IntegritySettings.objects.exists()
+    page.click("button[name=save]")
+    page.wait_for_selector("text=is scored by these settings")
+    assert IntegritySettings.objects.get().block_at == 0.2
+
+    page.goto(live_server.url + reverse("admin:approvals_proposal_change", args=[proposal.pk]))
+    assert "⟦U+202E⟧" in page.inner_text("#evidence")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.click("text=Approve this prompt as baseline…")
+    page.click("#act-form button[type=submit]")
+    page.wait_for_selector("text=in force")
+    assert PromptBaseline.objects.get().prompt_hash == prompt_hash(HOSTILE)
