@@ -1,6 +1,7 @@
 """Call tools through an MCP observatory."""
 
 from mcp_observatory.errors import (
+    CommitRefused,
     Conflict,
     Denied,
     InvalidArguments,
@@ -17,6 +18,7 @@ from mcp_observatory.tool_client import ToolClient
 from mcp_observatory.tool_result import ToolResult
 
 __all__ = [
+    "CommitRefused",
     "Conflict",
     "Denied",
     "InvalidArguments",

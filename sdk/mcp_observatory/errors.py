@@ -46,6 +46,26 @@ class ToolCallError(ObservatoryError):
         return f"{type(self).__name__}({str(self)!r})"
 
 
+class CommitRefused(ToolCallError):
+    """A commit was refused and ran nothing; `code` is the reason, and `commit_id` names the attempt in the records."""
+
+    def __init__(  # noqa: PLR0913 (as above)
+        self,
+        status: int = 0,
+        code: str = "",
+        title: str = "",
+        detail: str = "",
+        decision: str = "",
+        trace_id: str = "",
+        retry_after_s: float | None = None,
+        errors: Sequence[Mapping[str, Any]] = (),
+        commit_id: str = "",
+    ) -> None:
+        super().__init__(status, code, title, detail, decision, trace_id, retry_after_s, errors)
+        self.args = (*self.args, commit_id)
+        self.commit_id = commit_id
+
+
 class NotAuthenticated(ToolCallError):
     """The key is missing, unknown, expired or revoked."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from mcp_observatory.connections import Answer
 from mcp_observatory.errors import (
+    CommitRefused,
     Conflict,
     Denied,
     InvalidArguments,
@@ -48,6 +49,26 @@ def error_of(answer: Answer, *, acts: bool, secret: str) -> ToolCallError:
         _seconds(answer.headers.get("retry-after"), document.get("retry_after_s")),
         [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else [],
     )
+
+
+def refused_commit(answer: Answer, *, secret: str) -> ToolCallError:
+    """The error of a commit that did not succeed. Its refusals are plain JSON; everything else is read as ever."""
+    document = _without(_document(answer.body), secret)
+    code, commit_id = _text(document, "reason"), _text(document, "commit_id")
+    if document.get("status") != "blocked" or not code or not 400 <= answer.status < 500:
+        return error_of(answer, acts=True, secret=secret)
+    fields = (
+        answer.status,
+        code,
+        "Commit refused",
+        "",
+        "",
+        _without(answer.headers.get("x-trace-id", ""), secret),
+        _seconds(answer.headers.get("retry-after"), document.get("retry_after_s")),
+        (),
+    )
+    # The server's own doubt stays a doubt, in whichever form it comes.
+    return OutcomeUnknown(*fields) if code in MAY_HAVE_RUN else CommitRefused(*fields, commit_id)
 
 
 def parsed(body: bytes) -> Any:

@@ -22,6 +22,11 @@ class Repeat(enum.Enum):
     UNKEYED = "only where the server says that nothing ran"
     NEVER = "no refusal says that nothing changed"
 
+    @classmethod
+    def of(cls, idempotency_key: str | None) -> "Repeat":
+        """How far a call with this key, or with none, may be sent again."""
+        return cls.UNKEYED if idempotency_key is None else cls.KEYED
+
     @property
     def acts(self) -> bool:
         return self is not Repeat.READS

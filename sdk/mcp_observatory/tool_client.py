@@ -5,14 +5,14 @@ import random as randomness
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 from mcp_observatory.connections import Address, Answer, Connections, Lost, NotSent, Request, TooLarge
 from mcp_observatory.errors import NotReachable, OutcomeUnknown, StillWaiting, ToolCallError
-from mcp_observatory.problems import error_of, parsed
+from mcp_observatory.problems import error_of, parsed, refused_commit
 from mcp_observatory.retrying import Patience, Repeat, last_word, leaves_doubt
 from mcp_observatory.tool_result import ToolResult
 
@@ -21,6 +21,12 @@ SHORTEST_POLL_S = 0.25
 NOT_ENDED = frozenset({"pending", "approved", "executing"})
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
 _USER_AGENT = "mcp-observatory-python/1"
+
+
+class Refusal(Protocol):
+    """How an answer that is no success becomes an error, where that is not as everywhere."""
+
+    def __call__(self, answer: Answer, *, secret: str) -> ToolCallError: ...
 
 
 class ToolClient:
@@ -104,10 +110,52 @@ class ToolClient:
         given = dict(arguments or {})
         if twice := given.keys() & kwargs.keys():
             raise TypeError(f"given twice: {', '.join(sorted(twice))}")
-        named = {"Idempotency-Key": idempotency_key, "X-Session-Id": session_id, "traceparent": traceparent}
-        headers = {header: _header(header, value) for header, value in named.items() if value is not None}
+        headers = _headers({"Idempotency-Key": idempotency_key, "X-Session-Id": session_id, "traceparent": traceparent})
         request = self._request("POST", f"/tools/{_segment(name)}", {**given, **kwargs}, headers=headers)
-        return self._result(request, Repeat.UNKEYED if idempotency_key is None else Repeat.KEYED)
+        return self._result(request, Repeat.of(idempotency_key))
+
+    def propose(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        prompt: str = "",
+        candidate_outputs: Sequence[str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> ToolResult:
+        """What a call would come to, and nothing has happened: status "allowed" with the token to commit with,
+        "blocked" with a draft, or "pending_approval" where a person must agree first; `proposal()` has the token then.
+
+        `prompt` is what the agent was asked; two `candidate_outputs` are what a model made of it, where the tool is
+        scored by what callers send.
+        """
+        body: dict[str, Any] = {"tool": tool, "args": dict(arguments), "prompt": prompt}
+        if candidate_outputs is not None:
+            body["candidate_outputs"] = list(candidate_outputs)
+        request = self._request("POST", "/proposals", body, headers=_headers({"Idempotency-Key": idempotency_key}))
+        return self._result(request, Repeat.of(idempotency_key))
+
+    def commit(
+        self,
+        proposal_id: str,
+        commit_token: str,
+        arguments: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+    ) -> ToolResult:
+        """The proposed call ran once, with exactly the arguments that were proposed; its output is in `result`.
+
+        Raises CommitRefused, whose code says why nothing ran. Without an idempotency key a commit whose answer is
+        lost is not sent again; with one, the server repeats its answer.
+        """
+        body = {"commit_token": commit_token, "args": dict(arguments)}
+        headers = _headers({"Idempotency-Key": idempotency_key})
+        request = self._request("POST", f"/proposals/{_segment(proposal_id)}/commit", body, headers=headers)
+        return self._result(request, Repeat.of(idempotency_key), refused_commit)
+
+    def proposal(self, proposal_id: str) -> dict[str, Any]:
+        """Where one's own proposal stands; once a person has agreed, with its commit token."""
+        return self._read(self._request("GET", f"/proposals/{_segment(proposal_id)}"))
 
     def confirm(self, pending_action_id: str, approve: bool = True, reason: str = "") -> ToolResult:
         """The decision is made: status "confirmed" with the tool's output, "rejected", or "pending" below the quorum.
@@ -176,8 +224,8 @@ class ToolClient:
             data = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
         return Request(method, path, sent, data, timeout_s or self._timeout_s)
 
-    def _result(self, request: Request, repeat: Repeat) -> ToolResult:
-        answer = self._send(request, repeat)
+    def _result(self, request: Request, repeat: Repeat, refusal: Refusal | None = None) -> ToolResult:
+        answer = self._send(request, repeat, refusal)
         body = _object(answer, answer.body, acts=True)
         return ToolResult(body, trace_id=answer.headers.get("x-trace-id", ""), replayed=_is_replay(answer))
 
@@ -185,12 +233,12 @@ class ToolClient:
         answer = self._send(request, Repeat.READS)
         return _object(answer, answer.body, acts=False)
 
-    def _send(self, request: Request, repeat: Repeat) -> Answer:
-        """The answer that is a success, after as many attempts as are safe. Raises ToolCallError."""
+    def _send(self, request: Request, repeat: Repeat, refusal: Refusal | None = None) -> Answer:
+        """The answer that is a success, after as many attempts as are safe. Raises ToolCallError, read by `refusal`."""
         in_doubt = False
         attempt = 0
         while True:
-            answer, error = self._attempt(request, repeat)
+            answer, error = self._attempt(request, repeat, refusal)
             if answer is not None and error is None:
                 return answer
             assert error is not None
@@ -200,7 +248,9 @@ class ToolClient:
                 raise last_word(error, in_doubt=in_doubt, replayed=replayed)
             attempt += 1
 
-    def _attempt(self, request: Request, repeat: Repeat) -> tuple[Answer | None, ToolCallError | None]:
+    def _attempt(
+        self, request: Request, repeat: Repeat, refusal: Refusal | None
+    ) -> tuple[Answer | None, ToolCallError | None]:
         """The answer, or the error; both where the answer is a refusal."""
         try:
             answer = self._connections.exchange(request)
@@ -213,6 +263,8 @@ class ToolClient:
             return None, _unreadable(None, acts=repeat.acts)
         if 200 <= answer.status < 300 or (answer.status == 304 and "If-None-Match" in request.headers):
             return answer, None
+        if refusal is not None:
+            return answer, refusal(answer, secret=self._api_key)
         return answer, error_of(answer, acts=repeat.acts, secret=self._api_key)
 
 
@@ -255,7 +307,10 @@ def _segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _header(name: str, value: str) -> str:
-    if not _VISIBLE_ASCII.fullmatch(value):
-        raise ValueError(f"{name} is 1 to 255 visible ASCII characters")
-    return value
+def _headers(named: Mapping[str, str | None]) -> dict[str, str]:
+    """The headers that were given."""
+    given = {name: value for name, value in named.items() if value is not None}
+    for name, value in given.items():
+        if not _VISIBLE_ASCII.fullmatch(value):
+            raise ValueError(f"{name} is 1 to 255 visible ASCII characters")
+    return given
