@@ -107,6 +107,7 @@ def tool(  # noqa: PLR0913 (what a tool can declare)
     read_only: bool = False,
     idempotent: bool = False,
     irreversible: bool = False,
+    destructive: bool | None = None,
     network: str = "undeclared",
     open_world: bool = False,
     requires_approval: bool = False,
@@ -115,7 +116,10 @@ def tool(  # noqa: PLR0913 (what a tool can declare)
     supports_idempotency_key: bool = False,
     timeout_s: int = 10,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The function is a tool under its own name. What it declares are proposals: operators decide in admin."""
+    """The function is a tool under its own name. What it declares are proposals: operators decide in admin.
+
+    `destructive` tells agents that something is taken away, even where it can be undone; unless given, as irreversible.
+    """
     if risk not in RISKS:
         raise ValueError(f"risk is one of {', '.join(RISKS)}")
 
@@ -140,7 +144,7 @@ def tool(  # noqa: PLR0913 (what a tool can declare)
             output_schema=_object_schema(tool_name, output),
             annotations={
                 "readOnlyHint": read_only,
-                "destructiveHint": irreversible,
+                "destructiveHint": irreversible if destructive is None else destructive,
                 "idempotentHint": idempotent or read_only,
                 "openWorldHint": open_world,
             },

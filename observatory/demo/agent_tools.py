@@ -1,11 +1,18 @@
-"""The five tools of the first workflow: names, arguments and answers are on the wire and stay as they are."""
+"""The five tools of the first workflow: names, arguments and answers are on the wire and stay as they are.
+
+The others stand in modules of their own, imported here so that they are found.
+"""
 
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from observatory.demo import banking, business
+from observatory.demo.inputs import customer_of, refuse_nul
 from observatory.demo.models import Customer, Message, Ticket
-from tools.registry import ToolError, tool
+from tools.registry import tool
+
+__all__ = ("banking", "business")
 
 Text = Annotated[str, Field(max_length=300)]
 
@@ -53,14 +60,6 @@ def _out(customer: Customer) -> CustomerOut:
     return CustomerOut(id=customer.pk, name=customer.name, status=customer.status)
 
 
-def _customer(customer_id: int) -> Customer:
-    # PostgreSQL's own range; beyond it there is no such customer either.
-    found = Customer.objects.filter(pk=customer_id).first() if 0 < customer_id < 2**63 else None
-    if found is None:
-        raise ToolError(f"There is no customer {customer_id}.")
-    return found
-
-
 @tool(risk="low", read_only=True, network="no")
 def search_customer(query: Text) -> CustomersFound:
     """Customers whose name contains the query, whatever its case."""
@@ -76,9 +75,9 @@ def create_ticket(
     priority: Annotated[str, Field(max_length=40)] = "medium",
 ) -> TicketCreated:
     """Opens a support ticket for a customer."""
-    _plain(title, description or "", priority)
+    refuse_nul(title, description or "", priority)
     ticket = Ticket.objects.create(
-        customer=_customer(customer_id), title=title, description=description or "", priority=priority
+        customer=customer_of(customer_id), title=title, description=description or "", priority=priority
     )
     return TicketCreated(
         ticket=TicketOut(
@@ -96,8 +95,8 @@ def update_customer_status(
     customer_id: int, new_status: Annotated[str, Field(min_length=1, max_length=80)]
 ) -> StatusChange:
     """Changes a customer's status. Waits for a person unless the policy lets the key confirm for itself."""
-    _plain(new_status)
-    customer = _customer(customer_id)
+    refuse_nul(new_status)
+    customer = customer_of(customer_id)
     customer.status = new_status
     customer.save(update_fields=["status"])
     return StatusChange(customer=_out(customer))
@@ -108,7 +107,7 @@ def send_message(
     channel: Annotated[str, Field(max_length=120)], message: Annotated[str, Field(max_length=4_000)]
 ) -> MessageSent:
     """Posts a message to a support channel. In the demonstration the channel is a table."""
-    _plain(channel, message)
+    refuse_nul(channel, message)
     Message.objects.create(channel=channel, message=message)
     return MessageSent(sent=True, channel=channel)
 
@@ -119,9 +118,3 @@ def get_incident_impact(incident_id: Annotated[str, Field(max_length=40)]) -> In
     code = incident_id.replace("\x00", "")
     customers = Customer.objects.filter(services__incidents__code=code).distinct().order_by("pk")
     return IncidentImpact(incident_id=incident_id, affected_customers=[_out(customer) for customer in customers])
-
-
-def _plain(*texts: str) -> None:
-    """PostgreSQL text holds everything but NUL."""
-    if any("\x00" in text for text in texts):
-        raise ToolError("A text holds the character NUL, which can't be stored.")

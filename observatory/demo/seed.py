@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from observatory.demo.models import Customer, Incident, Service
+from observatory.demo.seed_business import seed_business
 from observatory.groups import OPERATORS, POLICY_EDITORS, create_groups
 from telemetry.recorder import SYSTEM
 from telemetry.tasks import create_partitions
@@ -53,6 +54,7 @@ def _data() -> None:
         incident, new = Incident.objects.get_or_create(code=code, defaults={"title": title})
         if new:
             incident.services.set(Service.objects.filter(name__in=services))
+    seed_business()
 
 
 def _people() -> tuple[User, User]:
