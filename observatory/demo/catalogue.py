@@ -103,7 +103,7 @@ CATALOGUE = (
     ),
     Entry(
         "create_expedited_shipment",
-        "Send order ORD-5001 by DHL, as fast as they can.",
+        "Send order ORD-5001 express by DHL.",
         {"order_id": "ORD-5001", "carrier": "DHL"},
         response="Order {order_id} is under way with {carrier}; the shipment is {shipment_id}.",
     ),

@@ -31,7 +31,7 @@ def seed() -> None:
     """Customers, incidents, people, tools, two policies, two agents and their keys are there."""
     create_partitions()
     create_groups()
-    _data()
+    seed_data()
     owner, second_owner = _people()
     sync_python_tools()
     _agent(
@@ -43,7 +43,8 @@ def seed() -> None:
     _agent(SECOND_AGENT, "An agent whose requests somebody else must approve.", second_owner, _policy(FOUR_EYES_POLICY))
 
 
-def _data() -> None:
+def seed_data() -> None:
+    """Customers, incidents and what the other tools work on are there."""
     for name in CUSTOMERS:
         Customer.objects.get_or_create(name=name)
     for name, customers in SERVICES.items():

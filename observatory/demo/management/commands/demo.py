@@ -1,4 +1,4 @@
-"""`make demo`: everything on this machine, the first workflow shown, then it keeps serving until Ctrl-C."""
+"""`make demo`: everything on this machine, the workflow and two phases shown, then it keeps serving until Ctrl-C."""
 
 import json
 import os
@@ -14,8 +14,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from mcp_observatory import ToolClient
 
-from observatory.demo import environment
+from observatory.demo import environment, planner_scenario, real_world_scenario, two_phase_scenario
+from observatory.demo.catalogue import CATALOGUE
 from observatory.demo.scenarios import WORKFLOW_TOOLS, run
 from observatory.demo.seed import seed
 from observatory.embedded.keeper import Kept
@@ -24,12 +26,12 @@ WEB_WORKERS, WEB_THREADS = 2, 64
 
 
 class Command(BaseCommand):
-    help = "Starts everything on this machine, runs the first workflow against it, and keeps serving."
+    help = "Starts everything on this machine, runs its scenarios against it, and keeps serving."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--fresh", action="store_true", help="Forget what earlier runs left under var/demo.")
-        parser.add_argument("--once", action="store_true", help="Stop after the workflow.")
+        parser.add_argument("--once", action="store_true", help="Stop after the scenarios.")
 
     def handle(self, *args: Any, port: int, once: bool, **options: Any) -> None:
         began = time.perf_counter()
@@ -46,6 +48,7 @@ class Command(BaseCommand):
             self._wait(address, kept["web"])
             self.stdout.write(f"Serving after {time.perf_counter() - began:.1f} s.\n\n")
             self._workflow(address)
+            self._two_phases(address)
             if once:
                 self.stdout.write("\nThe workflow is done; without --once it keeps serving.\n")
             else:
@@ -115,6 +118,20 @@ class Command(BaseCommand):
         )
         if not workflow.replayed or workflow.ticket_id != workflow.replayed_ticket_id:
             raise CommandError("The second run made another ticket: idempotency is broken.")
+
+    def _two_phases(self, address: str) -> None:
+        """Transfers and everyday requests were shown, where this key may see all that they need."""
+        with ToolClient(address, settings.DEMO_API_KEY) as client:
+            seen = {tool["name"] for tool in client.list_tools()}
+        needed = {two_phase_scenario.TOOL, *real_world_scenario.ALSO_CALLED, *(entry.tool for entry in CATALOGUE)}
+        if missing := sorted(needed - seen):
+            self.stdout.write(
+                f"Two phases are not shown: this key does not see {', '.join(missing)}. The demonstration's policy was "
+                f"made before them or without them; --fresh makes another.\n"
+            )
+            return
+        for scenario in (two_phase_scenario, real_world_scenario, planner_scenario):
+            scenario.run(address, settings.DEMO_API_KEY, self.stdout.write)
 
     def _where_to_look(self, address: str) -> None:
         password = os.environ.get("OPERATOR_PASSWORD") or "the one you set"
