@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from observatory.demo.catalogue import CATALOGUE
 from tests.journeys.seed_client import SeedClient
 from tests.serving import free_port
 
@@ -58,11 +59,35 @@ class Demo:
         return SeedClient(f"http://127.0.0.1:{self.port}", key)
 
 
+def assert_two_phases_were_shown(said):
+    assert re.search(r"commit +transfer \d+: 100\.0 to acct_123\n +commit again +refused: nonce_replay\n", said)
+    assert re.search(
+        r'blocked, low_integrity.*\n +create_draft +{"tool": "transfer_funds".*nothing else happened', said
+    )
+    for entry in CATALOGUE:
+        ended = "committed: " if entry.two_phase else f".*\n +rests on .* facts of {entry.tool}: "
+        assert re.search(rf"  {entry.tool} .*{ended}", said), entry.tool
+        assert re.search(rf"    {entry.tool} {{.*}}: {'allowed with score' if entry.two_phase else 'done'}", said)
+    assert "no plan: it can be read in two ways" in said
+    assert len(said.splitlines()) < 100
+
+
+def shim(name, demo):
+    """One of the programs under examples/, as somebody runs it against this demonstration."""
+    url = f"http://127.0.0.1:{demo.port}"
+    run = subprocess.run(
+        [sys.executable, f"examples/{name}.py", "--url", url], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
 def test_the_demonstration(tmp_path):
     folder = tmp_path / "demo"
     with Demo(folder) as demo:
         assert re.search(r"create_ticket +ticket \d+, idempotent_replay: True", demo.said)
         assert "own_request" in demo.said
+        assert_two_phases_were_shown(demo.said)
 
         # the earlier system's client, unchanged, twice
         first, second = demo.client().scenario("ticket-1"), demo.client().scenario("ticket-1")
@@ -75,6 +100,13 @@ def test_the_demonstration(tmp_path):
         assert demo.client().request("GET", "/health") == (200, {"ok": True, "version": "0.1.0"})
         impact = demo.client().post("/tools/get_incident_impact", {"incident_id": "INC-1"})
         assert [c["name"] for c in impact["affected_customers"]] == ["ACME AB", "Nordic Widgets"]
+
+        # what it showed can be run again, as often as one likes
+        assert "refused: nonce_replay" in shim("transfer_funds", demo)
+        assert shim("real_world_tools", demo).count("rests on") == 7
+        assert shim("prompt_to_invocation", demo).count("allowed with score") == 3
+        status, answer = demo.client().request("POST", "/tools/transfer_funds", {"amount": 1, "to": "acct_1"})
+        assert (status, answer["code"]) == (403, "two_phase_required")
 
         # a key that is none is refused by the real server too, which hands on such headers in its own way
         asked = {"customer_id": 1, "title": "Never made"}
@@ -92,6 +124,7 @@ def test_the_demonstration(tmp_path):
 
     with Demo(folder) as again:
         assert again.client().post("/tools/search_customer", {"query": "acme"})["results"][0]["status"] != "active"
+        assert_two_phases_were_shown(again.said)
         replay = again.client().scenario("ticket-1")
         assert replay["ticket"] == first["ticket"] | {"idempotent_replay": True}
         status, ready = again.client().request("GET", "/health/ready")
@@ -99,4 +132,7 @@ def test_the_demonstration(tmp_path):
 
     lines = [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
     assert {"key.created", "policy.published", "call.settled", "action.done"} <= {line["type"] for line in lines}
-    assert "dev-key" not in (folder / "audit.jsonl").read_text()
+    trail = (folder / "audit.jsonl").read_text()
+    assert "dev-key" not in trail
+    secret = next(entry for entry in CATALOGUE if entry.tool == "reset_enterprise_password").arguments
+    assert secret["temporary_secret"] not in trail + demo.said + again.said
