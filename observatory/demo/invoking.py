@@ -57,6 +57,8 @@ def _by_two_phases(client: ToolClient, tool: str, arguments: Mapping[str, Any], 
     match proposal["status"]:
         case "allowed":
             done = client.commit(proposal["proposal_id"], proposal["commit_token"], arguments)
+            if done.dry_run:
+                raise AnsweredOtherwise(f"{tool} ran dry: the policy has been changed")
             return Invoked(tool, End.COMMITTED, done["result"], score=proposal["composite_score"])
         case "blocked":
             draft = {name: value for name, value in proposal["draft"].items() if name != "tool"}

@@ -39,8 +39,9 @@ def run(base_url: str, key: str, second_key: str | None, say: Say, *, run_name: 
 
 
 def _scenario(client: ToolClient, say: Say, run_name: str) -> dict[str, Any]:
-    names = [tool["name"] for tool in client.list_tools()]
-    say(f"  discover          {len(names)} tools: {', '.join(names)}")
+    names = {tool["name"] for tool in client.list_tools()}
+    ours = [name for name in WORKFLOW_TOOLS if name in names]
+    say(f"  discover          {len(names)} tools, among them {', '.join(ours)}")
     customer = client.call("search_customer", {"query": "acme"})["results"][0]
     say(f"  search_customer   {customer['name']} is customer {customer['id']}, status {customer['status']!r}")
     opened = client.call(

@@ -61,7 +61,7 @@ def refused_commit(answer: Answer, *, secret: str) -> ToolCallError:
         answer.status,
         code,
         "Commit refused",
-        "",
+        _text(document, "detail"),
         "",
         _without(answer.headers.get("x-trace-id", ""), secret),
         _seconds(answer.headers.get("retry-after"), document.get("retry_after_s")),

@@ -146,7 +146,7 @@ class ToolClient:
         """The proposed call ran once, with exactly the arguments that were proposed; its output is in `result`.
 
         Raises CommitRefused, whose code says why nothing ran. Without an idempotency key a commit whose answer is
-        lost is not sent again; with one, the server repeats its answer.
+        lost is not sent again, and `proposal()` tells where it stands; with one, the server repeats its answer.
         """
         body = {"commit_token": commit_token, "args": dict(arguments)}
         headers = _headers({"Idempotency-Key": idempotency_key})

@@ -19,10 +19,11 @@ from mcp_observatory import (
 from scripted_server import DROP, KEY, Scripted, ScriptedServer, problem
 
 TOKEN = "mo1.k1.e30.c2ln"
+REFUSED = {"status": "blocked", "commit_id": "c-1", "detail": "D"}
 
 
 def refused(status: int, reason: str, **more: Any) -> Scripted:
-    return Scripted(status, {"status": "blocked", "commit_id": "c-1", "reason": reason, **more}, {"X-Trace-Id": "t1"})
+    return Scripted(status, {**REFUSED, "reason": reason, **more}, {"X-Trace-Id": "t1"})
 
 
 def commit(client: ToolClient, **options: Any) -> Any:
@@ -94,7 +95,7 @@ def test_refused_commit_tells_its_reason(
         commit(client, idempotency_key=key)
     error = caught.value
     assert (type(error), error.status, error.code, error.commit_id) == (CommitRefused, status, reason, "c-1")
-    assert (error.trace_id, len(server.hits)) == ("t1", 1)
+    assert (error.detail, error.trace_id, len(server.hits)) == ("D", "t1", 1)
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.commit_id) == (CommitRefused, str(error), "c-1")
 
@@ -168,7 +169,7 @@ def test_nothing_is_sent_when_key_or_name_cannot_be_written(
 
 
 def test_key_is_not_repeated_by_a_refused_commit(server: ScriptedServer, client: ToolClient) -> None:
-    server.script = [refused(409, KEY, commit_id=KEY)]
+    server.script = [refused(409, KEY, commit_id=KEY, detail=KEY)]
     with pytest.raises(CommitRefused) as caught:
         commit(client)
     assert KEY not in str(caught.value) + repr(caught.value.args) + caught.value.commit_id

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.apps import apps
 from django.core import serializers
+from django.db import connection
 
 from observatory.demo.catalogue import CATALOGUE, FRESH, CatalogueError, Entry, shown, unspoken
 from observatory.demo.models import (
@@ -238,6 +239,36 @@ def test_password_reset_leaves_no_secret_anywhere(seeded):
     run("reset_enterprise_password", employee_id="EMP-204", temporary_secret=secret)
     assert PasswordReset.objects.count() == 2
     assert secret not in refused("reset_enterprise_password", employee_id="EMP-1", temporary_secret=secret)
+
+
+def test_password_secret_is_in_no_table_when_reset_by_two_phases(world):
+    Employee.objects.create(code="EMP-204")
+    entry = next(entry for entry in CATALOGUE if entry.tool == "reset_enterprise_password")
+    arguments = entry.called_with()
+    caller = world.caller(world.allowing(entry.tool))
+    assert caller.call(entry.tool, arguments).json()["code"] == "two_phase_required"
+    asked = {"tool": entry.tool, "args": arguments, "prompt": unspoken(entry.asked(), arguments)}
+    proposal = caller.post("/proposals", asked).json()
+    assert (proposal["status"], PasswordReset.objects.count()) == ("allowed", 0)
+    done = caller.post(
+        f"/proposals/{proposal['proposal_id']}/commit", {"commit_token": proposal["commit_token"], "args": arguments}
+    ).json()
+    assert (done["status"], done["result"]["employee_id"]) == ("committed", "EMP-204")
+    assert PasswordReset.objects.count() == 1
+    tables = stored()
+    assert "EMP-204" in tables
+    assert arguments["temporary_secret"] not in tables + json.dumps(done)
+
+
+def stored():
+    """Every row of every table as text."""
+    with connection.cursor() as cursor:
+        text = ""
+        for table in connection.introspection.table_names(cursor):
+            name = connection.ops.quote_name(table)
+            cursor.execute(f"SELECT t::text FROM {name} t")
+            text += "\n".join(row[0] for row in cursor.fetchall())
+    return text
 
 
 def test_flag_is_published_as_it_was_last_said(seeded):
