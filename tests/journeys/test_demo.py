@@ -62,7 +62,7 @@ class Demo:
 def assert_two_phases_were_shown(said):
     assert re.search(r"commit +transfer \d+: 100\.0 to acct_123\n +commit again +refused: nonce_replay\n", said)
     assert re.search(
-        r'blocked, low_integrity.*\n +create_draft +{"tool": "transfer_funds".*nothing else happened', said
+        r'blocked, low_integrity.*\n +create_draft +{.*"tool": "transfer_funds"}; nothing else happened', said
     )
     for entry in CATALOGUE:
         ended = "committed: " if entry.two_phase else f".*\n +rests on .* facts of {entry.tool}: "
