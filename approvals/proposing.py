@@ -10,6 +10,7 @@ from typing import Any
 from approvals.integrity import Assessment, assess
 from approvals.issued_tokens import token_for
 from approvals.models import PendingAction, Proposal
+from approvals.notices import queue_notice
 from approvals.proposal_answer import answer_of
 from approvals.requests import ARGUMENTS_KEPT_FOR, DEFAULT_EXPIRY_S
 from approvals.states import Status
@@ -49,6 +50,8 @@ def _recorded(call: ToolCall, assessment: Assessment, status: Status) -> Mapping
     why = "its score" if status is Status.BLOCKED else "confirmed by its own key" if call.confirmed_by_key else ""
     moved = move(action, Status.PROPOSED, status, why=why)
     assert moved, "nobody else can see the row yet"
+    if status is Status.PENDING:
+        queue_notice(action, now)
     token = token_for(action, proposal, call.key, now) if status is Status.APPROVED else None
     body = answer_of(action, proposal, dict(call.arguments), token)
     facts = {"pending_action_id": str(action.pk)}

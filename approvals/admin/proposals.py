@@ -18,13 +18,12 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import action, display
 
 from approvals.admin.baselines import approval_act
-from approvals.admin.pending_actions import LABELS as ACTION_LABELS
+from approvals.admin.record import LABELS
 from approvals.admin.searching import by_id_or_trace
 from approvals.admin.signals_table import signal_rows, verdict_words
 from approvals.baselines import approve_prompt_of
 from approvals.models import Commit, PromptBaseline, Proposal
 from approvals.scoring import Signals, Weights
-from approvals.states import Status
 from telemetry.admin.acts import ActsAdmin, ReasonForm, operator_of
 from telemetry.admin.audit import records_of
 from telemetry.canonical import parse
@@ -37,7 +36,6 @@ from tools.admin.tags import BAD, GOOD
 from tools.reasons import reason
 
 ATTEMPTS_SHOWN = 50
-LABELS = {**ACTION_LABELS, Status.BLOCKED.label: "danger", Status.PROPOSED.label: ""}
 
 
 @admin.register(Proposal)
