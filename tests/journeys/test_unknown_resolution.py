@@ -1,5 +1,6 @@
 """What was cut off is settled by a person with evidence, once and for ever; who asks again is told."""
 
+import json
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.journeys.people import signed_in
 from tests.races.threads import at_once
 from tools import idempotency
 from tools.contract import Stop
+from tools.models import Tool
 
 pytestmark = pytest.mark.django_db
 FOUND = "The customer page shows vip since 14:02, changed by this call."
@@ -168,12 +170,24 @@ def test_settling_when_without_evidence_or_finding_is_refused_at_the_field(
 
 
 def test_settling_by_get_or_without_its_token_changes_nothing(world: Any, cut_off: CutOff) -> None:
-    page = signed_in(world.bob).get(cut_off.page, {"done": "yes", "evidence": FOUND})
-    assert str(cut_off.action.pk) in page.content.decode()
-    assert "Idempotency-Key" in page.content.decode()
+    assert signed_in(world.bob).get(cut_off.page, {"done": "yes", "evidence": FOUND}).status_code == 200
     strict = signed_in(world.bob, enforce_csrf_checks=True)
     assert strict.post(cut_off.page, {"done": "yes", "evidence": FOUND}).status_code == 403
     assert cut_off.status == Status.UNKNOWN
+
+
+@pytest.mark.parametrize(("executor", "key"), [("http", True), ("python", False)])
+def test_page_when_opened_says_what_is_known(world: Any, cut_off: CutOff, executor: str, key: bool) -> None:
+    """Only tools behind HTTP were sent the action's id as their key."""
+    Tool.objects.filter(pk=cut_off.action.tool_id).update(executor=executor)
+    act = signed_in(world.bob).get(cut_off.page).context["act"]
+    facts = dict(act.facts)
+    assert str(cut_off.action.pk) in facts["Look it up by"]
+    assert ("Idempotency-Key" in facts["Look it up by"]) is key
+    assert "did not report back" in facts["Why"]
+    assert cut_off.action.trace_id in facts["Trace"]
+    assert facts["Cut off"].endswith("ago")
+    assert json.loads(act.block) == cut_off.arguments
 
 
 def test_evidence_when_it_holds_a_secret_is_masked_in_the_trail(world: Any, cut_off: CutOff) -> None:
