@@ -22,10 +22,10 @@ from approvals.admin.decision_page import carry_out, consequences, may_reject, r
 from approvals.admin.record import ActionRecord, Facts, who_asked
 from approvals.models import PendingAction
 from approvals.states import Status
-from approvals.wording import to_the_second
+from approvals.wording import arguments_line, to_the_second
 from telemetry.admin.acts import ReasonForm
 from telemetry.visible import visible
-from telemetry.wording import left
+from telemetry.wording import left, seen
 from tools.contract import Stop
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,11 @@ class Result:
     pending: PendingAction
     outcome: str
     sentence: str
+
+    @property
+    def asked_for(self) -> str:
+        """What tells it from others of the same tool."""
+        return seen(arguments_line(self.pending), 60)
 
     @property
     def look(self) -> str:
@@ -147,18 +152,18 @@ class BulkDecisions(ActionRecord):
     def _decide_all(self, request: HttpRequest, *, approve: bool) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        seen = _seen(request.POST.getlist("seen"))
-        if not 1 <= len(seen) <= MOST:
+        shown = _shown(request.POST.getlist("seen"))
+        if not 1 <= len(shown) <= MOST:
             messages.error(request, f"Choose 1 to {MOST} actions. Nothing was decided.")
             return redirect(LIST)
-        rows = self.get_queryset(request).filter(pk__in=seen).order_by(*self.get_ordering(request))
+        rows = self.get_queryset(request).filter(pk__in=shown).order_by(*self.get_ordering(request))
         form = ReasonForm(request.POST)
         if not form.is_valid():
             asked_again = self._ask_of_all(request, rows, approve=approve, form=form)
             return asked_again or redirect(LIST)
         found = [pending for pending in self._whole(rows) if self.has_view_permission(request, pending)]
         why = form.cleaned_data["reason"]
-        results = [_decided(pending, request.user, seen[pending.pk], approve=approve, why=why) for pending in found]
+        results = [_decided(pending, request.user, shown[pending.pk], approve=approve, why=why) for pending in found]
         return self._results_page(request, results)
 
     def _results_page(self, request: HttpRequest, results: list[Result]) -> HttpResponse:
@@ -184,7 +189,7 @@ def _short_facts(pending: PendingAction) -> Facts:
     )
 
 
-def _seen(values: list[str]) -> dict[uuid.UUID, str]:
+def _shown(values: list[str]) -> dict[uuid.UUID, str]:
     """The digest that was shown for each action; what is no such pair is as if not there."""
     found: dict[uuid.UUID, str] = {}
     for value in values:
