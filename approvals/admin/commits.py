@@ -66,7 +66,8 @@ class CommitAdmin(ReadOnlyAdmin):
 
     @display(description="Meaning")
     def meaning(self, commit: Commit) -> str:
-        return "The token was spent, and the call ran." if commit.accepted else reason(commit.reason).meaning
+        spent = "The token was spent; its pending action says what came of the run."
+        return spent if commit.accepted else reason(commit.reason).meaning
 
     @display(description="Proposal, as asked for")
     def proposal_link(self, commit: Commit) -> SafeString | str:

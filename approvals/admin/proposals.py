@@ -192,7 +192,7 @@ def _attempt(commit: Commit) -> dict[str, Any]:
         "commit": commit,
         "word": "accepted" if commit.accepted else commit.reason,
         "tone": GOOD if commit.accepted else BAD,
-        "meaning": "It ran with this." if commit.accepted else reason(commit.reason).meaning,
+        "meaning": "The token was spent with this." if commit.accepted else reason(commit.reason).meaning,
     }
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from approvals.candidates.demo import TEMPERATURES, generate
 from approvals.integrity import Assessment, assess
-from approvals.models import IntegritySettings, PromptBaseline
+from approvals.models import CandidateSource, IntegritySettings, PromptBaseline
 from approvals.scoring import Weights, composite_score, is_blocked, prompt_hash, signals_of
 from telemetry.trace_context import continue_or_start
 from tools.contract import Door, Intent, Stop, ToolCall
@@ -275,12 +275,24 @@ def test_an_assessment_costs_two_queries(propose):
     assert len(asked) == 2
 
 
+@pytest.mark.django_db
+def test_a_model_that_is_demanded_and_not_configured_denies_and_says_so(endpoint, propose, settings):
+    assert code(propose(candidate_source="model")) is None
+    settings.MODEL_URL = ""
+    found = propose(candidate_source="model")
+    assert (code(found), found.detail) == ("model_unavailable", "No model endpoint is configured.")
+
+
 @pytest.mark.usefixtures("outside")
 @pytest.mark.django_db
-def test_outside_the_demonstration_its_generator_says_nothing(propose, settings):
+def test_outside_the_demonstration_its_generator_says_nothing(propose, settings, monkeypatch):
     assert propose(candidate_source="demo").source == "none"
     settings.DEMO = True
     assert propose(candidate_source="demo").source == "demo"
+    # it does not rest on who chose it either
+    settings.DEMO = False
+    monkeypatch.setattr("approvals.integrity.source_of", lambda *_, **__: CandidateSource.DEMO)
+    assert propose(candidate_source="demo").outputs is None
 
 
 def scored(prompt):
