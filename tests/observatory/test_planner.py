@@ -141,6 +141,8 @@ def test_nothing_is_planned_when_the_prompt_fits_no_tool(prompt):
         "Do not freeze the card of customer 3 because it was found.",
         "Don't freeze the card of customer 3 because it was found.",
         "Freeze the card of customer 3 because it was stolen. Unfreeze the card of customer 4.",
+        "Freeze the card of customer 3 because it was stolen. Unfreeze that card.",
+        "Freeze the card of customer 3 because it was stolen. Freeze it because it was lost.",
         "Should we freeze the card of customer 3? Because it was stolen.",
         "Unfreeze the payment card of customer 1, as ticket 2 or ticket 3 asks.",
         "Send order ORD-1 by DHL or UPS.",
