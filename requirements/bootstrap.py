@@ -18,6 +18,8 @@ HERE = Path(__file__).resolve().parent
 
 def main(target: Path) -> int:
     """Zero where the environment holds exactly what the lock says."""
+    if target.is_symlink():
+        sys.exit(f"{target} is a link to somebody else's environment, which would be cleared. Remove the link.")
     venv.create(target, clear=True, with_pip=False, symlinks=True)
     python = str(target / "bin" / "python")
     # Trust the certificates that this machine trusts (company proxies); the second name is for an older uv.
