@@ -44,7 +44,8 @@ def assess(call: ToolCall) -> Assessment | Stop:
     digest = prompt_hash(call.intent.prompt)
     signals = signals_of(outputs, digest, baseline.prompt_hash if baseline else None)
     weights = weights_of(chosen)
-    score = composite_score(signals, weights)
+    # An agent knows the approved prompt: that it repeats it is no ground to let a high-risk call pass.
+    score = composite_score(signals, weights) if outputs or not _needs_outputs(call.tool.risk) else None
     return Assessment(
         signals=signals,
         composite_score=score,
@@ -61,7 +62,7 @@ def assess(call: ToolCall) -> Assessment | Stop:
 
 def source_of(chosen: str, risk: str, *, sent: bool) -> CandidateSource | None:
     """Who is asked for outputs. What the operator chose stands; it is never replaced by something weaker."""
-    may_send = risk != Tool.Risk.HIGH or settings.DEMO
+    may_send = not _needs_outputs(risk)
     if chosen == CandidateSource.CALLER:
         return CandidateSource.CALLER if may_send else None
     if chosen == CandidateSource.MODEL:
@@ -74,6 +75,11 @@ def source_of(chosen: str, risk: str, *, sent: bool) -> CandidateSource | None:
     if model.is_configured():
         return CandidateSource.MODEL
     return CandidateSource.DEMO if settings.DEMO else None
+
+
+def _needs_outputs(risk: str) -> bool:
+    """Two outputs that are not the caller's own are what such a proposal is scored by, or it is blocked."""
+    return risk == Tool.Risk.HIGH and not settings.DEMO
 
 
 def weights_of(chosen: IntegritySettings) -> Weights:

@@ -92,6 +92,18 @@ def test_a_high_risk_tool_refuses_the_callers_own_outputs_outside_the_demonstrat
     assert Proposal.objects.count() == 1
 
 
+def test_repeating_the_approved_prompt_is_no_ground_for_a_high_risk_tool_outside_the_demonstration(
+    world, caller, settings
+):
+    settings.DEMO = False
+    tool = Tool.objects.get(name="create_ticket")
+    PromptBaseline.objects.create(tool=tool, prompt_hash=prompt_hash("Please open a ticket."), approved_by="bob")
+    assert proposed(caller, ticket(world), None).json()["status"] == "allowed"
+    Tool.objects.filter(pk=tool.pk).update(risk="high")
+    body = proposed(caller, ticket(world), None).json()
+    assert (body["status"], body["composite_score"], body["signals"]["prompt_drift"]) == ("blocked", None, 0.0)
+
+
 def test_weights_threshold_and_baseline_of_the_tool_decide(world, caller):
     tool = Tool.objects.get(name="create_ticket")
     drifted = PromptBaseline.objects.create(tool=tool, prompt_hash=prompt_hash("another"), approved_by="bob")
@@ -253,7 +265,9 @@ def test_hidden_characters_and_nul_in_a_prompt_are_kept_as_visible_text(world, c
 def test_discovery_offers_both_phases_of_a_two_phase_tool_and_of_no_other(world, caller):
     tools = {tool["name"]: tool for tool in caller.get("/mcp/tools").json()["tools"]}
     phases = {name for name in tools if name.endswith(("_propose", "_commit"))}
-    assert phases == {"create_ticket_propose", "create_ticket_commit"}
+    two_phase = {"create_ticket", *Tool.objects.filter(requires_two_phase=True).values_list("name", flat=True)}
+    assert "transfer_funds" in two_phase
+    assert phases == {tool + phase for tool in two_phase for phase in ("_propose", "_commit")}
     assert tools["create_ticket"]["gate"] == "two_phase"
     commit = tools["create_ticket_commit"]
     assert {"proposal_id", "commit_token", "title"} <= set(commit["input_schema"]["properties"])
