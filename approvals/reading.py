@@ -17,6 +17,15 @@ from tools.idempotency import stored_answer
 from tools.snapshot import KeyView
 
 
+def proposal_id_of(text: str) -> uuid.UUID | None:
+    """The id, in its one spelling; None for what is no id: such a proposal is unknown."""
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text else None
+
+
 def read_proposal(proposal_id: uuid.UUID, asked_by: KeyView, now: dt.datetime) -> dict[str, Any] | None:
     """The proposal as its agent may know it, with its token while it may be committed; None where it is not theirs.
 

@@ -1,26 +1,59 @@
 """Runs what was committed: judged and burnt by approvals, then through the one door with the permit that gives."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from approvals.commits import Accepted, Attempt, Refusal, Repeated, accept
 from observatory.approved import run_permitted
-from tools.contract import Outcome, Stop
-from tools.reasons import Reason
+from tools.contract import Outcome
+from tools.reasons import Reason, reason
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
-    """The token was spent. `outcome` is what the run came to; a Reason where it could not begin."""
+class CommitAnswer:
+    """What the agent is told. `body` is the whole answer; None where the run failed and a problem document says how."""
 
+    reason: Reason
     commit_id: str
-    outcome: Outcome | Reason | Stop
+    body: Mapping[str, Any] | None
+    detail: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    replayed: bool = False
 
 
-def commit(attempt: Attempt) -> Committed | Refusal:
+def commit(attempt: Attempt) -> CommitAnswer:
     """The proposal ran, at most once, and is settled; or why it did not. A repeat by idempotency key is the first."""
     judged = accept(attempt)
+    if isinstance(judged, Refusal):
+        return _refused(judged)
     if isinstance(judged, Accepted):
-        return Committed(judged.commit_id, run_permitted(judged.permit, attempt.now, attempt.trace))
-    if isinstance(judged, Repeated):
-        return Committed(judged.commit_id, judged.stop)
-    return judged
+        return _ran(judged.commit_id, run_permitted(judged.permit, attempt.now, attempt.trace))
+    return _repeated(judged)
+
+
+def _refused(judged: Refusal) -> CommitAnswer:
+    why = reason(judged.code)
+    detail = judged.detail or why.meaning
+    body = {"status": "blocked", "commit_id": judged.commit_id, "reason": judged.code, "detail": detail}
+    return CommitAnswer(why, judged.commit_id, body, detail)
+
+
+def _ran(commit_id: str, outcome: Outcome | Reason) -> CommitAnswer:
+    if isinstance(outcome, Reason):
+        return CommitAnswer(outcome, commit_id, None)
+    if outcome.reason.code == "dry_run":
+        return CommitAnswer(outcome.reason, commit_id, {**outcome.body, "commit_id": commit_id})
+    body = _body(commit_id, outcome.body) if outcome.is_answer else None
+    return CommitAnswer(outcome.reason, commit_id, body, outcome.detail, outcome.facts)
+
+
+def _repeated(judged: Repeated) -> CommitAnswer:
+    why, facts = judged.stop.reason, dict(judged.stop.facts)
+    result = facts.pop("body", {})
+    body = _body(judged.commit_id, result) if why.status < 300 else None
+    return CommitAnswer(why, judged.commit_id, body, judged.stop.detail, facts, replayed=True)
+
+
+def _body(commit_id: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    return {"status": "committed", "commit_id": commit_id, "result": dict(result)}

@@ -5,15 +5,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from observatory.calling import call_by_name
 from observatory.client_address import client_address
 from observatory.discovery import etag_of, listing
 from observatory.doors import openapi
 from observatory.doors.body import json_object
 from observatory.doors.key_authentication import caller_of, credential_of, snapshot_of
-from observatory.doors.phases import answer_phase
 from observatory.doors.problem import Refusal
-from observatory.doors.rendering import rendered
-from observatory.pipeline import invoke
+from observatory.doors.rendering import answered
 from telemetry.recorder import count_refusal
 from telemetry.trace_context import continue_or_start
 from tools.authentication import key_for
@@ -39,7 +38,7 @@ class ToolsView(APIView):
 
 
 class ToolCallView(APIView):
-    """One tool call. The pipeline authenticates, so this view does not."""
+    """One call by name. The pipeline authenticates, so this view does not."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -49,23 +48,18 @@ class ToolCallView(APIView):
     def post(self, request: Request, name: str) -> Response:
         _refuse_large_without_key(request)
         arguments = json_object(request)
-        in_phases = answer_phase(request, name, arguments)
-        if in_phases is not None:
-            return in_phases
-        outcome = invoke(
-            ToolCall(
-                tool_name=name,
-                arguments=arguments,
-                door=Door.REST,
-                trace=continue_or_start(request.META.get("HTTP_TRACEPARENT")),
-                received_at=timezone.now(),
-                credential=credential_of(request),
-                address=client_address(request),
-                idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY"),
-                session_id=request.META.get("HTTP_X_SESSION_ID"),
-            )
+        call = ToolCall(
+            tool_name=name,
+            arguments=arguments,
+            door=Door.REST,
+            trace=continue_or_start(request.META.get("HTTP_TRACEPARENT")),
+            received_at=timezone.now(),
+            credential=credential_of(request),
+            address=client_address(request),
+            idempotency_key=request.META.get("HTTP_IDEMPOTENCY_KEY"),
+            session_id=request.META.get("HTTP_X_SESSION_ID"),
         )
-        return rendered(outcome)
+        return answered(call_by_name(call), call.trace)
 
 
 def _refuse_large_without_key(request: Request) -> None:
