@@ -10,13 +10,17 @@ WITH_SERVERS = $(V)/bin/python -m tests.embedded_servers
 WORKERS = 2
 MARKS = not slow
 
-.PHONY: demo test check lock clean
+.PHONY: demo test faults check lock clean
 
 demo: $(STAMP)
 	$(V)/bin/python manage.py demo $(ARGS)
 
 test: $(STAMP)
 	$(V)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "$(MARKS)" $(ARGS)
+
+# Breaks a copy of the code, a fault at a time, and expects the tests to notice. make faults ARGS="nonce" tries some.
+faults: $(STAMP)
+	$(V)/bin/python -m tests.faults $(ARGS)
 
 check: $(STAMP)
 	$(V)/bin/ruff check .
