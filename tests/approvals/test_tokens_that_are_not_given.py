@@ -12,6 +12,8 @@ from approvals.actions import decide
 from approvals.commit_token import mint, verify
 from approvals.models import Commit, CommitToken, Nonce, PendingAction, SigningKey
 from approvals.signing_keys import revoke, signing_secret
+from approvals.states import Status
+from approvals.transitions import end
 from observatory.demo.models import Ticket
 from telemetry.recorder import SYSTEM
 from tests.journeys.proposals import APART, committed, proposed, ticket
@@ -115,3 +117,28 @@ def test_a_commit_that_waited_past_the_expiry_burns_nothing(world):
     assert [answer["reason"] for answer in answers] == ["expired"]
     assert not Commit.objects.filter(accepted=True).exists()
     assert CommitToken.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.race
+def test_a_commit_that_waited_is_told_what_happened_meanwhile(world):
+    """The action is read again once it is locked: what it was before is not what is judged."""
+    caller, answers = world.caller(world.two_phase()), []
+    proposal = proposed(caller, ticket(world)).json()
+
+    def later():
+        try:
+            answers.append(committed(caller, proposal).json())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=later)
+    with transaction.atomic():
+        row = PendingAction.objects.select_for_update().get(pk=proposal["proposal_id"])
+        thread.start()
+        thread.join(0.7)
+        assert thread.is_alive(), "the commit did not wait"
+        assert end(row, Status.APPROVED, Status.REVOKED, timezone.now(), code="tool_changed")
+    thread.join(10)
+    assert [answer["reason"] for answer in answers] == ["tool_changed"]
+    assert (Ticket.objects.count(), Nonce.objects.count()) == (0, 0)

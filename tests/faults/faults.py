@@ -11,7 +11,7 @@ from dataclasses import dataclass
 TRANSITIONS, COMMITS, TOKEN = "approvals/transitions.py", "approvals/commits.py", "approvals/commit_token.py"
 ACTIONS, KEYS, PROPOSING = "approvals/actions.py", "approvals/signing_keys.py", "approvals/proposing.py"
 T_TRANSITIONS, T_COMMITS = "tests/approvals/test_transitions.py", "tests/journeys/test_commits.py"
-T_PROPOSALS, T_CARRYING = "tests/journeys/test_proposals.py", "tests/approvals/test_carrying_on.py"
+T_PROPOSALS, T_CARRYING = "tests/journeys/test_proposals.py", "tests/approvals/test_cut_off.py"
 T_TOKENS, T_RACES = "tests/approvals/test_tokens_that_are_not_given.py", "tests/races/test_commit_races.py"
 T_DECISIONS, T_HELD = "tests/races/test_decision_races.py", "tests/journeys/test_held_calls.py"
 
@@ -103,7 +103,7 @@ FAULTS = (
     ),
     fault(
         "the action is judged as it was before its lock",
-        f"{T_RACES}::test_sixteen_looks_at_an_approved_proposal_find_one_token_that_works_once",
+        f"{T_TOKENS}::test_a_commit_that_waited_is_told_what_happened_meanwhile",
         (TRANSITIONS, "    return actions.get(pk=action_id)\n", "    return found\n"),
     ),
     fault(
@@ -351,6 +351,8 @@ FAULTS = (
             "    PolicyGuard(),\n    Idempotency(),\n    InputGuardrails(),\n    RiskGate(),\n",
             "    Idempotency(),\n    InputGuardrails(),\n    RiskGate(),\n    PolicyGuard(),\n",
         ),
+        # It would not even start otherwise.
+        ("observatory/apps.py", "        if problems:\n", "        if not problems:\n"),
     ),
     fault(
         "what was approved is not what is dispatched",
