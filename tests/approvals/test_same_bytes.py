@@ -27,7 +27,7 @@ from tools.models import HttpEndpoint, Tool
 from tools.registry import Declaration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(400)]
-EXAMPLES = 130
+EXAMPLES = 110
 HIDDEN = "\u202e\u200b\u200d\u2066\ufeff\U000e0100\U000e0041\ufe0f\u00ad\u3164\u2800\u00a0\u2028\x00\x1b\x7f\x85\t\n\r"
 texts = st.one_of(
     st.text(max_size=20),
@@ -110,10 +110,10 @@ def shown(browser, action):
     return json.loads(original(text))
 
 
-def assert_same(document, action, browser, sent):
-    """Sent, hashed, shown, and meant."""
+def assert_same(document, action, seen, sent):
+    """Meant, hashed, shown, and sent."""
     assert hashlib.sha256(sent).hexdigest() == action.args_digest
-    assert canonical_bytes(shown(browser, action)) == sent
+    assert canonical_bytes(seen) == sent
     assert sent == canonical_bytes(document)
     assert parse(sent, max_bytes=len(sent)) == document
 
@@ -158,9 +158,9 @@ def test_what_is_hashed_shown_and_sent_is_the_same(world, endpoint, bob, way):
         with transaction.atomic():
             action, run = ask(world, caller, document)
             assert str(action.pk) not in endpoint.got
-            assert shown(bob, action) == document
+            seen = shown(bob, action)
             assert run()
-            assert_same(document, action, bob, endpoint.got[str(action.pk)])
+            assert_same(document, action, seen, endpoint.got[str(action.pk)])
             reached["dispatched"] += 1
             reached["hidden characters"] += any(char in canonical_bytes(document).decode() for char in HIDDEN[:10])
             reached["escapes"] += b"\\" in endpoint.got[str(action.pk)]

@@ -341,7 +341,7 @@ FAULTS = (
     fault(
         "the threshold itself passes",
         "tests/approvals/test_scoring.py::test_the_threshold_itself_blocks_and_so_does_no_score",
-        ("approvals/scoring.py", "score >= block_at", "score > block_at"),
+        ("approvals/scoring.py", "not score < block_at", "not score <= block_at"),
     ),
     fault(
         "the policy is asked after the risk gate",

@@ -1,4 +1,4 @@
-"""The laws of "may this run?" (TRUST, section 12): each has tests, those tests exist, and the documentation names them."""
+"""The laws of "may this run?": each has tests, those tests exist, and the documentation names them."""
 
 import re
 from pathlib import Path
