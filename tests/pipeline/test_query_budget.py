@@ -13,16 +13,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # (statements, commits) of each shape of two phases; by whether a person has to agree besides.
 BUDGET = {
     False: {
-        "propose": [13, 1],
-        "first look": [6, 1],
+        "propose": [17, 1],
+        "first look": [3, 1],
         "look": [3, 1],
         "forged": [3, 1],
         "commit": [31, 3],
         "replay": [10, 1],
     },
     True: {
-        "propose": [17, 1],
-        "first look": [3, 1],
+        "propose": [13, 1],
+        "first look": [6, 1],
         "look": [3, 1],
         "forged": [3, 1],
         "commit": [31, 3],
