@@ -3,10 +3,10 @@
 A property test can pass without having met anything, so what was reached is counted, and the counts are asserted.
 """
 
+import itertools
 import sys
 import uuid
 from collections import Counter
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -191,12 +191,14 @@ class TwoPhases(RuleBasedStateMachine):
 
     @rule(
         proposal=proposals,
-        what=st.sampled_from(["publish", "replace key", "freeze", "rotate", "revoke"]),
-        which=st.booleans(),
+        what=st.sampled_from(["publish", "publish", "replace key", "freeze", "rotate", "revoke"]),
+        sweep=st.booleans(),
     )
-    def change(self, proposal: str, what: str, which: bool) -> None:
-        """And then somebody commits what they were given before."""
-        self._change(what, which)
+    def change(self, proposal: str, what: str, sweep: bool) -> None:
+        """And then somebody commits what they were given before; the sweep may come first."""
+        self._change(what, self.known[proposal]["kind"] == "waits")
+        if sweep:
+            self.sweep("revoke")
         self.commit(proposal, False)
 
     def _change(self, what: str, which: bool) -> None:
@@ -224,10 +226,12 @@ class TwoPhases(RuleBasedStateMachine):
 
     # time and crashes
 
-    @rule(proposal=proposals, what=st.sampled_from(["too late", "taken back"]))
-    def end_otherwise(self, proposal: str, what: str) -> None:
+    @rule(proposal=proposals, what=st.sampled_from(["too late", "taken back"]), sweep=st.booleans())
+    def end_otherwise(self, proposal: str, what: str, sweep: bool) -> None:
         if what == "too late":
             self.reached[what] += expire(proposal)
+            if sweep:
+                self.sweep("expire")
             self.commit(proposal, False)
         else:
             key = self.caller_for(self.known[proposal]["kind"]).key
@@ -301,7 +305,7 @@ class TwoPhases(RuleBasedStateMachine):
     def one_history(self, pk: str, action: PendingAction, told: list[Status]) -> None:
         """One event a transition, each of them legal; what has ended stays as it ended."""
         path = [Status.PROPOSED, *told]
-        assert all(new in MOVES[old] for old, new in pairwise(path) if old in MOVES), path
+        assert all(new in MOVES[old] for old, new in itertools.pairwise(path) if old in MOVES), path
         assert not TERMINAL & set(path[:-1]), path
         assert path[-1] == action.status, path
         assert self.ended.setdefault(pk, action.status) == action.status or self.ended[pk] not in TERMINAL
@@ -342,13 +346,42 @@ class Scene:
         return "create_ticket", {"customer_id": self.world.acme.pk, "title": text}
 
 
+def walk(machine: TwoPhases) -> None:
+    """What chance may leave out: each change once, between a proposal and its commit, and each sweep."""
+    for what, sweep in itertools.product(("publish", "replace key", "freeze", "revoke"), (False, True)):
+        proposal = machine._propose("plain")
+        assert proposal
+        machine.change(proposal, what, sweep)
+        machine.the_laws_hold()
+        if machine.switch is not None:
+            machine._change("thaw", False)
+    for kind, sweep in itertools.product(("plain", "twice", "waits"), (False, True)):
+        for act in (machine.commit_wrongly, machine.end_otherwise, machine.cut_off):
+            proposal = machine._propose(kind)
+            assert proposal
+            if act == machine.commit_wrongly:
+                act(proposal, "minted")
+                act(proposal, "other arguments")
+                act(proposal, "stolen")
+            elif act == machine.end_otherwise:
+                act(proposal, "taken back" if kind == "waits" and sweep else "too late", sweep)
+            else:
+                act(proposal, sweep)
+            machine.the_laws_hold()
+    machine.vote(machine._propose("waits") or "", "alice", True)
+    machine.vote(machine._propose("waits") or "", "bob", False)
+    machine.the_laws_hold()
+    machine.teardown()
+
+
 def test_the_laws_hold_whatever_happens_in_whatever_order(world: Any, capsys: Any) -> None:
     scene = Scene(world)
     machine = type("Machine", (TwoPhases,), {"scene": scene})
+    walk(machine())
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=100,
+            max_examples=80,
             stateful_step_count=25,
             derandomize=True,
             deadline=None,
