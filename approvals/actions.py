@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from approvals.models import PendingAction, Vote
 from approvals.states import Status
-from approvals.transitions import changed_since, end, move, revoke_changed
+from approvals.transitions import changed_since, end, may_be_carried_on, move, revoke_changed
 from telemetry.recorder import Actor, Subject, record_event
 from tools.contract import Stop, deny
 
@@ -155,12 +155,13 @@ def expire_overdue(now: dt.datetime) -> int:
 
 
 def recover_lapsed(now: dt.datetime) -> int:
-    """Every run whose lease lapsed is `unknown`: whether it ran is not known, and it does not run again.
+    """Every run whose lease lapsed, and that may not be carried on, is `unknown`: whether it ran is not known.
 
-    What may be carried on was taken over before (observatory/approved.py); this is what is left.
+    What may be carried on is left for observatory/approved.py, in this sweep or the next.
     """
-    lapsed = PendingAction.objects.select_related("tool").lapsed()
-    return sum(_ended(action, Status.UNKNOWN, "outcome_unknown", now) for action in lapsed)
+    lapsed = PendingAction.objects.select_related("tool", "policy_revision", "proposal").lapsed()
+    over = [action for action in lapsed if not may_be_carried_on(action, now)]
+    return sum(_ended(action, Status.UNKNOWN, "outcome_unknown", now) for action in over)
 
 
 def revoke_what_changed(now: dt.datetime) -> int:

@@ -58,6 +58,7 @@ class Refusal:
     commit_id: str
     code: str
     detail: str = ""
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,14 @@ def accept(attempt: Attempt) -> Accepted | Refusal | Repeated:
         return _refused(attempt, None, "bad_signature")
     arguments, _ = split_confirm(attempt.snapshot.tools.get(genuine.claims.tool_name), attempt.arguments)
     sent = digest(canonical_bytes(arguments))
-    earlier = _earlier(attempt, genuine, arguments, sent)
+    is_theirs = _is_theirs(attempt, genuine.claims)
+    # What ran is told again for as long as it is kept, also when the token is over.
+    earlier = _earlier(attempt, genuine, arguments, sent) if is_theirs else None
     if earlier is not None:
         return earlier
     if genuine.claims.is_over(attempt.now):
         return _refused(attempt, genuine, "expired")
-    if not _is_theirs(attempt, genuine.claims):
+    if not is_theirs:
         return _refused(attempt, genuine, "unknown_proposal")
     if sent != genuine.claims.tool_args_hash:
         return _refused(attempt, genuine, "args_hash_mismatch")
@@ -90,12 +93,17 @@ def accept(attempt: Attempt) -> Accepted | Refusal | Repeated:
         # The nonce was spent, or the proposal was committed, by somebody whose row was not there to be seen.
         return _refused(attempt, genuine, "nonce_replay")
     except idempotency.ClaimLostError:
-        return _refused(attempt, genuine, "idempotency_in_flight")
+        return _refused(attempt, genuine, "idempotency_in_flight", retry_after_s=1)
 
 
 def _is_theirs(attempt: Attempt, claims: Claims) -> bool:
-    """The token is for the proposal that was addressed, and for the tool; the proposal is this agent's, and allowed."""
+    """The token is for the proposal that was addressed, and for the tool; the proposal is this agent's, and allowed.
+
+    The key that commits may see the tool itself: that another key of its agent may is not enough.
+    """
     if str(attempt.proposal_id) != claims.proposal_id or attempt.tool_name not in (None, claims.tool_name):
+        return False
+    if not attempt.snapshot.lets(attempt.key, claims.tool_name):
         return False
     theirs = PendingAction.objects.asked_by(attempt.key.agent_id).filter(pk=claims.proposal_id)
     return theirs.exclude(status=Status.BLOCKED).exclude(proposal=None).exists()
@@ -113,7 +121,7 @@ def _earlier(attempt: Attempt, genuine: Genuine, arguments: Mapping[str, Any], s
     if stop is None:
         return None
     if stop.verdict is not Verdict.REPLAY:
-        return _refused(attempt, genuine, stop.code, stop.detail)
+        return _refused(attempt, genuine, stop.code, stop.detail, stop.facts.get("retry_after_s"))
     _refused(attempt, genuine, "idempotent_replay")
     first = Commit.objects.filter(proposal_id=genuine.claims.proposal_id, accepted=True).first()
     return Repeated(str(first.pk) if first else "", stop)
@@ -135,6 +143,7 @@ def _as_call(attempt: Attempt, tool_name: str, arguments: Mapping[str, Any], sen
         snapshot=attempt.snapshot,
         key=attempt.key,
         tool=tool,
+        proposal_id=str(attempt.proposal_id),
     )
 
 
@@ -148,7 +157,7 @@ def _burnt(attempt: Attempt, genuine: Genuine, arguments: Mapping[str, Any], sen
         code = _why_not(action, genuine)
         if code or action is None:
             return _refused(attempt, genuine, code or "unknown_proposal")
-        permit = burn_locked(action, Door.COMMIT, attempt.now)
+        permit = burn_locked(action, Door.COMMIT, attempt.now, actor=_actor(attempt))
         if isinstance(permit, Refused):
             # Locked and approved, so only its time can have run out while this waited.
             return _refused(attempt, genuine, "expired" if permit.code == "already_decided" else permit.code)
@@ -173,7 +182,7 @@ def _why_not(action: PendingAction | None, genuine: Genuine) -> str:
     if not is_honoured_for_now(genuine.kid):
         return "bad_signature"
     status = Status(action.status)
-    if status in BURNT or Nonce.objects.filter(nonce=genuine.claims.nonce).exists():
+    if status in BURNT:
         return "nonce_replay"
     if status is Status.EXPIRED:
         return "expired"
@@ -185,7 +194,9 @@ def _why_not(action: PendingAction | None, genuine: Genuine) -> str:
     return "" if PendingAction.objects.filter(pk=action.pk, expires_at__gt=Now()).exists() else "expired"
 
 
-def _refused(attempt: Attempt, genuine: Genuine | None, code: str, detail: str = "") -> Refusal:
+def _refused(
+    attempt: Attempt, genuine: Genuine | None, code: str, detail: str = "", retry_after_s: int | None = None
+) -> Refusal:
     """The attempt and its reason are on record. A token that is not genuine costs this one row and no event."""
     commit = _row(attempt, genuine, code)
     with transaction.atomic():
@@ -193,14 +204,19 @@ def _refused(attempt: Attempt, genuine: Genuine | None, code: str, detail: str =
         if genuine is not None:
             record_event(
                 "commit.refused",
-                Actor("agent", attempt.key.public_id, attempt.key.agent_name),
-                Subject("pending_action", str(attempt.proposal_id or ""), genuine.claims.tool_name),
+                _actor(attempt),
+                # What the token is for: whoever sends it to another address writes nothing into that one's history.
+                Subject("pending_action", genuine.claims.proposal_id, genuine.claims.tool_name),
                 ruling=Ruling(reason(code).decision, code),
                 trace_id=attempt.trace.trace_id,
-                data={"commit_id": str(commit.pk), "token_id": genuine.claims.token_id},
+                data={"commit_id": str(commit.pk), "proof_id": genuine.claims.token_id},
                 now=attempt.now,
             )
-    return Refusal(str(commit.pk), code, detail)
+    return Refusal(str(commit.pk), code, detail, retry_after_s)
+
+
+def _actor(attempt: Attempt) -> Actor:
+    return Actor("agent", attempt.key.public_id, attempt.key.agent_name)
 
 
 def _row(attempt: Attempt, genuine: Genuine | None, code: str) -> Commit:

@@ -66,7 +66,7 @@ def _issued(action: PendingAction, proposal: Proposal, asked_by: KeyView, now: d
         Actor("agent", asked_by.public_id, asked_by.agent_name),
         Subject("pending_action", str(action.pk), action.tool.name),
         trace_id=action.trace_id,
-        data={"token_id": str(row.pk), "signing_key": row.signing_key.kid},
+        data={"proof_id": str(row.pk), "signed_by": row.signing_key.kid},
         now=now,
     )
     return row

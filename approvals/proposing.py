@@ -3,16 +3,17 @@
 import datetime as dt
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
+from approvals.action_rows import ARGUMENTS_KEPT_FOR, action_of, time_to_decide
 from approvals.integrity import Assessment, assess
 from approvals.issued_tokens import token_for
 from approvals.models import PendingAction, Proposal
 from approvals.notices import queue_notice
 from approvals.proposal_answer import answer_of
-from approvals.requests import ARGUMENTS_KEPT_FOR, DEFAULT_EXPIRY_S
+from approvals.reading import token_again
 from approvals.states import Status
 from approvals.transitions import move
 from telemetry.canonical import canonical_bytes
@@ -23,6 +24,8 @@ from telemetry.visible import visible
 from tools import idempotency
 from tools.contract import Stop, ToolCall, Verdict
 
+# What is stored nowhere.
+PROOF = ("commit_token", "token_id")
 CODES = {Status.BLOCKED: "low_integrity", Status.PENDING: "approval_required", Status.APPROVED: "proposed"}
 
 
@@ -56,8 +59,19 @@ def _recorded(call: ToolCall, assessment: Assessment, status: Status) -> Mapping
     body = answer_of(action, proposal, dict(call.arguments), token)
     facts = {"pending_action_id": str(action.pk)}
     if claim:
-        idempotency.settle(claim, CODES[status], idempotency.store_answer(body, "", facts, now), now)
+        kept = {name: value for name, value in body.items() if name not in PROOF}
+        idempotency.settle(claim, CODES[status], idempotency.store_answer(kept, "", facts, now), now)
     return {"body": body, **facts}
+
+
+def told_again(stop: Stop, now: dt.datetime) -> Stop:
+    """The stored answer of a proposal with its token, which is made again and not stored with it."""
+    assert stop.call and stop.call.key
+    body = stop.facts.get("body")
+    if not isinstance(body, dict) or body.get("status") != "allowed":
+        return stop
+    token = token_again(body["proposal_id"], stop.call.key, now)
+    return replace(stop, facts={**stop.facts, "body": body | token})
 
 
 def _proposal(call: ToolCall, assessment: Assessment, now: dt.datetime) -> Proposal:
@@ -101,39 +115,17 @@ def _evidence(call: ToolCall, assessment: Assessment, now: dt.datetime) -> uuid.
 
 
 def _action(call: ToolCall, proposal: Proposal, status: Status, now: dt.datetime) -> PendingAction:
-    assert call.key and call.tool and call.decision
-    terms = call.decision.approval
-    waiting_s = (terms.expires_in_s or DEFAULT_EXPIRY_S) if status is Status.PENDING else proposal.commit_within_s
+    assert call.key and call.tool
+    lasts = time_to_decide(call) if status is Status.PENDING else dt.timedelta(seconds=proposal.commit_within_s)
     # Whole seconds: its token says so, and the earlier of two ends would surprise.
-    expires_at = now.replace(microsecond=0) + dt.timedelta(seconds=waiting_s)
-    PendingAction(
-        id=proposal.pk,
-        proposal=proposal,
-        status=Status.PROPOSED,
-        agent_id=call.key.agent_id,
-        agent_key_id=call.key.id,
-        owner_id=call.key.owner_id,
-        tool_id=call.tool.id,
-        tool_version_id=call.tool.version_id,
-        policy_revision_id=call.decision.revision_id,
-        rule=call.decision.rule[:120],
-        arguments=store_payload(Payload.Purpose.ARGUMENTS, call.canonical, expires_at + ARGUMENTS_KEPT_FOR, now),
-        args_digest=call.digest,
-        args_masked=proposal.args_masked,
-        quorum=max(terms.quorum, 1),
-        eligible_groups=list(terms.groups),
-        self_confirm=call.decision.self_confirm and not call.decision.errors,
-        trace_id=call.trace.trace_id,
-        created_at=now,
-        expires_at=expires_at,
-    ).save(force_insert=True)
+    action = action_of(call, proposal.pk, Status.PROPOSED, now.replace(microsecond=0) + lasts, proposal)
+    waits = {"quorum": action.quorum, "groups": action.eligible_groups} if status is Status.PENDING else {}
     record_event(
         "action.requested",
         Actor("agent", call.key.public_id, call.key.agent_name),
         Subject("pending_action", str(proposal.pk), call.tool.name),
         trace_id=call.trace.trace_id,
-        data={"args_sha256": call.digest, "proposal": True, "composite_score": proposal.composite_score}
-        | ({"quorum": max(terms.quorum, 1), "groups": list(terms.groups)} if status is Status.PENDING else {}),
+        data={"args_sha256": call.digest, "proposal": True, "composite_score": proposal.composite_score} | waits,
         now=now,
     )
     return PendingAction.objects.select_related("tool", "agent_key", "policy_revision").get(pk=proposal.pk)

@@ -36,13 +36,22 @@ def verifying_secrets(kid: str) -> tuple[bytes, ...]:
 
 
 def active_key() -> SigningKey:
-    """The one key that signs. The first is made when it is first asked for."""
-    found = SigningKey.objects.filter(status=Status.ACTIVE).first()
-    if found is not None:
-        return found
+    """The one key that signs, and that signs while the running transaction lasts. The first is made when asked for.
+
+    Locks: its row, FOR SHARE, so that a rotation waits; the ring, where there is none, or it was rotated meanwhile.
+    """
     with transaction.atomic():
-        _lock_ring()
-        return SigningKey.objects.filter(status=Status.ACTIVE).first() or _created(SYSTEM, timezone.now())
+        return _active() or _active_in_locked_ring()
+
+
+def _active() -> SigningKey | None:
+    found = SigningKey.objects.raw("SELECT * FROM approvals_signingkey WHERE status = 'active' FOR SHARE")
+    return next(iter(found), None)
+
+
+def _active_in_locked_ring() -> SigningKey:
+    _lock_ring()
+    return _active() or _created(SYSTEM, timezone.now())
 
 
 def rotate(actor: Actor, now: dt.datetime, why: str = "") -> SigningKey:

@@ -8,13 +8,15 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from approvals.models import PendingAction
+from approvals.integrity import needs_outputs_of_a_model
+from approvals.models import PendingAction, Proposal
 from approvals.states import MOVES, Status
 from telemetry.models import Payload
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from tools import idempotency
 from tools.contract import Door, Permit, Ran
 from tools.models import AgentKey, KillSwitch, Policy, Tool
+from tools.scopes import Scope
 
 LEASE = dt.timedelta(seconds=330)
 # The first run and two more; what was cut off three times is for an operator to look at.
@@ -88,17 +90,17 @@ def locked_for_burn(action_id: Any) -> PendingAction | None:
 
     A publish that runs now is waited for; one that starts now waits for the running transaction.
     """
-    actions = PendingAction.objects.select_related("policy_revision", "tool", "agent_key__owner")
-    found = actions.filter(pk=action_id).first()
-    if found is None:
+    rows = PendingAction.objects.filter(pk=action_id)
+    policy_id = rows.values_list("policy_revision__policy_id", flat=True).first()
+    if policy_id is None:
         return None
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM tools_policy WHERE id = %s FOR SHARE", [found.policy_revision.policy_id])
-        cursor.execute("SELECT 1 FROM approvals_pendingaction WHERE id = %s FOR UPDATE", [found.pk])
-    return actions.get(pk=action_id)
+        cursor.execute("SELECT 1 FROM tools_policy WHERE id = %s FOR SHARE", [policy_id])
+    # The row as it is after the wait; what is joined may be older and is asked again by changed_since.
+    return rows.select_for_update(of=("self",)).select_related("policy_revision", "tool", "proposal").get()
 
 
-def burn_locked(action: PendingAction, kind: Door, now: dt.datetime) -> Permit | Refused:
+def burn_locked(action: PendingAction, kind: Door, now: dt.datetime, *, actor: Actor = SYSTEM) -> Permit | Refused:
     """The burn itself, of an action that `locked_for_burn` answered in the running transaction."""
     why_not = changed_since(action, now)
     if why_not:
@@ -110,34 +112,39 @@ def burn_locked(action: PendingAction, kind: Door, now: dt.datetime) -> Permit |
         action,
         Status.APPROVED,
         Status.EXECUTING,
+        actor=actor,
         unexpired=True,
-        fence=F("fence") + 1,
+        fence=action.fence + 1,
         lease_until=Now() + LEASE,
     )
     return _permit(action, kind) if burnt else Refused("already_decided")
 
 
 def _permit(action: PendingAction, kind: Door) -> Permit:
-    action.refresh_from_db(fields=["fence"])
+    """For the run under the next fence, of a row that is locked."""
     return Permit(
         kind=kind,
         action_id=str(action.pk),
         policy_revision_id=action.policy_revision_id,
         tool_version_id=action.tool_version_id,
         args_digest=action.args_digest,
-        fence=action.fence,
+        fence=action.fence + 1,
     )
+
+
+def may_be_carried_on(action: PendingAction, now: dt.datetime) -> bool:
+    """A cut-off run may begin again: its operators say that twice is as once, and nothing it rests on has changed."""
+    return action.tool.idempotent and action.fence < MOST_RUNS and not changed_since(action, now)
 
 
 def take_over(action_id: Any, now: dt.datetime) -> Permit | None:
     """A run that was cut off begins again under the next fence; None where it may not, and then nothing changed.
 
-    Only of a tool that its operators declare idempotent, at most `MOST_RUNS` times, and where nothing that the
-    approval rests on has changed. The status stays: it is the same burn, carried on. Locks: as `locked_for_burn`.
+    At most `MOST_RUNS` times. The status stays: it is the same burn, carried on. Locks: as `locked_for_burn`.
     """
     with transaction.atomic():
         action = locked_for_burn(action_id)
-        if action is None or not action.tool.idempotent or action.fence >= MOST_RUNS or changed_since(action, now):
+        if action is None or not may_be_carried_on(action, now):
             return None
         lapsed = PendingAction.objects.filter(pk=action.pk).lapsed()
         if not lapsed.update(fence=F("fence") + 1, lease_until=Now() + LEASE):
@@ -166,18 +173,30 @@ def revoke_changed(action_id: Any, now: dt.datetime) -> bool:
 
 def changed_since(action: PendingAction, now: dt.datetime) -> str:
     """What changed since the agent asked, so that it may not run now, as a reason code; empty where nothing did."""
-    if AgentKey.objects.select_related("owner").get(pk=action.agent_key_id).in_force(now) is None:
+    key = AgentKey.objects.select_related("owner").get(pk=action.agent_key_id).in_force(now)
+    if key is None:
         return "key_revoked"
+    if Scope.TOOLS_CALL not in key.scopes:
+        return "scope_missing"
     if KillSwitch.objects.engaged().touching(agent_id=action.agent_id, tool_id=action.tool_id).exists():
         return "frozen"
     in_force = Policy.objects.values_list("current_revision_id", flat=True).get(pk=action.policy_revision.policy_id)
-    if in_force != action.policy_revision_id:
+    if in_force != action.policy_revision_id or key.policy_id != action.policy_revision.policy_id:
         return "policy_changed"
     tool = Tool.objects.get(pk=action.tool_id)
     same = tool.current_version_id == action.tool_version_id and tool.enabled
-    # A call that was held before its tool came to need two phases did not pass them.
-    passed = action.proposal_id is not None or not tool.requires_two_phase
-    return "" if same and passed else "tool_changed"
+    return "" if same and _passed_what_is_asked_now(action, tool) else "tool_changed"
+
+
+def _passed_what_is_asked_now(action: PendingAction, tool: Tool) -> bool:
+    """What the tool's settings ask of a call today was asked of this one: two phases, a person, a score of weight."""
+    if action.proposal is None:
+        return not tool.requires_two_phase
+    # While it waits a person is being asked; afterwards somebody must have been.
+    waits = action.status == Status.PENDING
+    if tool.requires_approval and not (waits or action.self_confirm or action.votes.exists()):
+        return False
+    return not needs_outputs_of_a_model(tool.risk) or action.proposal.candidate_source == Proposal.Source.MODEL
 
 
 def ended_as(permit: Permit, ran: Ran, code: str) -> tuple[Status, str]:

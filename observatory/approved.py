@@ -3,8 +3,11 @@
 import datetime as dt
 import logging
 import uuid
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from approvals.models import PendingAction
@@ -20,6 +23,8 @@ from tools.idempotency import store_answer
 from tools.reasons import Reason, reason
 
 log = logging.getLogger(__name__)
+RAN_BUT_NOT_SETTLED = ("outcome_unrecorded",)
+NO_BODY: Mapping[str, Any] = {}
 
 
 def run_approved(action_id: uuid.UUID | str, now: dt.datetime) -> Outcome | Reason:
@@ -45,6 +50,15 @@ def _carried_on(action_id: uuid.UUID) -> bool:
 
 def run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None = None) -> Outcome | Reason:
     """What the permit lets through has gone through the one door, once, and is settled."""
+    try:
+        return _run_permitted(permit, now, trace)
+    except (DatabaseError, InterfaceError):
+        # It was burnt: a sweep may carry it on, so "nothing ran" would not stay true.
+        log.exception("action %s could not be settled", permit.action_id)
+        return reason("outcome_unrecorded")
+
+
+def _run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None) -> Outcome | Reason:
     action = PendingAction.objects.select_related("agent_key__owner", "tool", "arguments").get(pk=permit.action_id)
     key, arguments = action.agent_key.in_force(now), _arguments(action)
     if arguments is None or key is None:
@@ -61,11 +75,19 @@ def run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None =
             permit=permit,
         )
     )
+    if outcome.reason.code in RAN_BUT_NOT_SETTLED:
+        # What is left of the outcome's record is tried once more; the answer stands whatever comes of that.
+        with suppress(DatabaseError, InterfaceError):
+            _settled(permit, Ran.UNKNOWN, outcome, now)
+        return outcome
     # Stopped by a stage after the burn: nothing ran, and that is settled too.
-    if _still_running(permit):
-        unrecorded = outcome.reason.code == "outcome_unrecorded"
-        _ended(permit, Ran.UNKNOWN if unrecorded else Ran.NO, outcome.reason.code, now)
+    _settled(permit, Ran.NO, outcome, now)
     return outcome
+
+
+def _settled(permit: Permit, ran: Ran, outcome: Outcome, now: dt.datetime) -> None:
+    if _still_running(permit):
+        _ended(permit, ran, outcome.reason.code, now, outcome.body)
 
 
 def _arguments(action: PendingAction) -> Any:
@@ -88,9 +110,9 @@ def _still_running(permit: Permit) -> bool:
     return PendingAction.objects.filter(pk=permit.action_id, fence=permit.fence, status=Status.EXECUTING).exists()
 
 
-def _ended(permit: Permit, ran: Ran, why: str, now: dt.datetime) -> None:
+def _ended(permit: Permit, ran: Ran, why: str, now: dt.datetime, body: Mapping[str, Any] = NO_BODY) -> None:
     status, code = ended_as(permit, ran, why)
-    answer = store_answer({}, "", {"pending_action_id": permit.action_id}, now)
+    answer = store_answer(dict(body), "", {"pending_action_id": permit.action_id}, now)
     record_result(permit, status, code, answer, now)
 
 

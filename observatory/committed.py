@@ -36,24 +36,29 @@ def _refused(judged: Refusal) -> CommitAnswer:
     why = reason(judged.code)
     detail = judged.detail or why.meaning
     body = {"status": "blocked", "commit_id": judged.commit_id, "reason": judged.code, "detail": detail}
-    return CommitAnswer(why, judged.commit_id, body, detail)
+    facts = {} if judged.retry_after_s is None else {"retry_after_s": judged.retry_after_s}
+    return CommitAnswer(why, judged.commit_id, body, detail, facts)
 
 
 def _ran(commit_id: str, outcome: Outcome | Reason) -> CommitAnswer:
     if isinstance(outcome, Reason):
         return CommitAnswer(outcome, commit_id, None)
-    if outcome.reason.code == "dry_run":
-        return CommitAnswer(outcome.reason, commit_id, {**outcome.body, "commit_id": commit_id})
-    body = _body(commit_id, outcome.body) if outcome.is_answer else None
-    return CommitAnswer(outcome.reason, commit_id, body, outcome.detail, outcome.facts)
+    return CommitAnswer(
+        outcome.reason, commit_id, _body(outcome.reason, commit_id, outcome.body), outcome.detail, outcome.facts
+    )
 
 
 def _repeated(judged: Repeated) -> CommitAnswer:
     why, facts = judged.stop.reason, dict(judged.stop.facts)
-    result = facts.pop("body", {})
-    body = _body(judged.commit_id, result) if why.status < 300 else None
+    result = dict(facts.pop("body", {}))
+    if "idempotent_replay" in result:
+        result["idempotent_replay"] = True
+    body = _body(why, judged.commit_id, result)
     return CommitAnswer(why, judged.commit_id, body, judged.stop.detail, facts, replayed=True)
 
 
-def _body(commit_id: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    return {"status": "committed", "commit_id": commit_id, "result": dict(result)}
+def _body(why: Reason, commit_id: str, result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """`committed` only where the tool ran; a rule that makes a dry run of it now is said as such."""
+    if why.code == "dry_run":
+        return {**result, "commit_id": commit_id}
+    return {"status": "committed", "commit_id": commit_id, "result": dict(result)} if why.code == "allowed" else None

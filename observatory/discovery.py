@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from observatory.phases import has_phases, phase_entries
+from observatory.phases import DRY_SCHEMA, has_phases, phase_entries
 from telemetry.canonical import digest
 from tools.policy.effects import Effect
 from tools.policy.selectors import matches
@@ -21,11 +21,6 @@ HELD_SCHEMA: Mapping[str, Any] = {
     },
     "required": ["requires_confirmation", "pending_action_id"],
 }
-DRY_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {"dry_run": {"const": True}, "would": {"type": "object"}},
-    "required": ["dry_run", "would"],
-}
 
 
 def listing(key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
@@ -35,7 +30,7 @@ def listing(key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
         own = entry(tool, key, snapshot)
         found.append(own)
         if has_phases(tool, key, snapshot):
-            found += phase_entries(tool, own, [DRY_SCHEMA] if own["gate"] == "dry_run" else [])
+            found += phase_entries(tool, own, gate_of(tool, key, snapshot, proposed=True))
     return {"tools": found}
 
 
@@ -57,17 +52,18 @@ def entry(tool: ToolView, key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def gate_of(tool: ToolView, key: KeyView, snapshot: Snapshot) -> str:
+def gate_of(tool: ToolView, key: KeyView, snapshot: Snapshot, *, proposed: bool = False) -> str:
     """The strictest thing that some rule, or the tool, may ask of a call: dry_run, two_phase, approval or none.
 
-    A rule's conditions may not apply to a particular call; then it meets less.
+    A rule's conditions may not apply to a particular call; then it meets less. Of a call that is proposed, the second
+    phase is not asked any more.
     """
     policy = snapshot.policy_of(key)
     rules = policy.program.rules if policy and policy.program else ()
     effects = {rule.effect for rule in rules if matches(rule.tools, tool.name)}
     if Effect.DRY_RUN in effects or (policy and policy.program and policy.program.dry_run):
         return "dry_run"
-    if tool.requires_two_phase or Effect.REQUIRE_TWO_PHASE in effects:
+    if not proposed and (tool.requires_two_phase or Effect.REQUIRE_TWO_PHASE in effects):
         return "two_phase"
     if tool.requires_approval or Effect.REQUIRE_APPROVAL in effects:
         return "approval"

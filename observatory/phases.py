@@ -33,6 +33,11 @@ INTENT_ARGUMENTS: Mapping[str, Any] = {
         "description": "Two outputs of your model for the prompt; how far they differ is scored.",
     },
 }
+DRY_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"dry_run": {"const": True}, "would": {"type": "object"}},
+    "required": ["dry_run", "would"],
+}
 _SCORE: Mapping[str, Any] = {
     "proposal_id": {"type": "string"},
     "tool_name": {"type": "string"},
@@ -97,8 +102,9 @@ def _by_rule(tool: ToolView, key: KeyView, snapshot: Snapshot) -> bool:
     return any(rule.effect is Effect.REQUIRE_TWO_PHASE and matches(rule.tools, tool.name) for rule in rules)
 
 
-def phase_entries(tool: ToolView, entry: Mapping[str, Any], others: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The two entries of discovery, from the tool's own; `others` are answers that either may give instead."""
+def phase_entries(tool: ToolView, entry: Mapping[str, Any], gate: str) -> list[dict[str, Any]]:
+    """The two entries of discovery, from the tool's own; `gate` is what its proposal meets."""
+    others = [DRY_SCHEMA] if gate == "dry_run" else []
     return [
         {
             **entry,
@@ -114,7 +120,7 @@ def phase_entries(tool: ToolView, entry: Mapping[str, Any], others: list[Mapping
                 "idempotentHint": False,
                 "openWorldHint": False,
             },
-            "gate": "none",
+            "gate": gate,
         },
         {
             **entry,

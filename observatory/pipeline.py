@@ -7,10 +7,11 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from approvals.gate import RiskGate
+from approvals.proposing import told_again
 from observatory.records import Stopwatch, record_stop, settle, settle_read
 from telemetry.recorder import count_refusal
 from tools import idempotency
-from tools.contract import Execution, Outcome, Pass, Ran, Stage, Stop, ToolCall, deny
+from tools.contract import Execution, Outcome, Pass, Ran, Stage, Stop, ToolCall, Verdict, deny
 from tools.executors import EXECUTORS, dry_run
 from tools.stages.authenticate import Authenticate
 from tools.stages.guardrails import InputGuardrails, screen_output
@@ -88,6 +89,8 @@ def _stopped(stop: Stop, watch: Stopwatch) -> Outcome:
         count_refusal(stop.code, timezone.now())
         return _answer(stop, watch)
     facts = record_stop(stop, watch)
+    if stop.verdict is Verdict.REPLAY and stop.call and stop.call.intent:
+        stop = told_again(stop, timezone.now())
     return _answer(stop, watch, facts)
 
 

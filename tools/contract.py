@@ -73,6 +73,8 @@ class ToolCall:
     permit: Permit | None = None
     # The call is proposed, not made: it ends at the risk gate.
     intent: Intent | None = None
+    # The proposal that is committed by this; what idempotency keys of commits name besides the arguments.
+    proposal_id: str = ""
     # found out by the stages
     canonical: bytes = b""
     digest: str = ""

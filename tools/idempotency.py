@@ -45,8 +45,11 @@ def key_problem(key: str) -> str | None:
 
 
 def intention(call: ToolCall) -> tuple[str, str]:
-    """What a key names: (tool, digest). To propose a call is another intention than to make it."""
+    """What a key names: (tool, digest). To propose a call, and to commit that proposal, are intentions of their own."""
     assert call.tool
+    if call.proposal_id:
+        committed = {"args_sha256": call.digest, "proposal_id": call.proposal_id}
+        return f"{call.tool.name}_commit", digest(canonical_bytes(committed))
     if call.intent is None:
         return call.tool.name, call.digest
     proposed = {

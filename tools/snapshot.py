@@ -130,6 +130,11 @@ class Snapshot:
             return Visible(False, policy.broken or "The policy was never published.", "")
         return may_see(policy.program, tool.name)
 
+    def lets(self, key: KeyView, tool_name: str) -> bool:
+        """False for a tool that is there and that this key may not see. One that is gone is for others to judge."""
+        tool = self.tools.get(tool_name)
+        return tool is None or not tool.enabled or self.visible(key, tool).visible
+
     def tools_for(self, key: KeyView) -> list[ToolView]:
         """What this key may see, by name."""
         return [tool for name, tool in sorted(self.tools.items()) if self.visible(key, tool).visible]

@@ -23,7 +23,8 @@ class PendingActionQuerySet(models.QuerySet["PendingAction"]):
         return self.filter(status__in=[Status.PENDING, Status.APPROVED], expires_at__lte=Now())
 
     def lapsed(self) -> "PendingActionQuerySet":
-        return self.filter(status=Status.EXECUTING, lease_until__lte=Now())
+        """Runs that were cut off, the oldest first."""
+        return self.filter(status=Status.EXECUTING, lease_until__lte=Now()).order_by("lease_until")
 
     def ready(self) -> "PendingActionQuerySet":
         """What a worker runs by itself. A proposal is run by its agent's commit only."""

@@ -41,7 +41,7 @@ class Problem(serializers.Serializer[Any]):
     trace_id = serializers.CharField(allow_blank=True)
 
 
-def _problems(*statuses: int) -> dict[Any, Any]:
+def problems(*statuses: int) -> dict[Any, Any]:
     return {
         (status, MEDIA_TYPE): OpenApiResponse(
             Problem, description="; ".join(sorted(r.code for r in REASONS.values() if r.status == status))
@@ -54,7 +54,7 @@ EVERY_KEYED = (401, 403, 406, 429, 503)
 OBJECT = OpenApiTypes.OBJECT
 
 
-def _example(name: str, value: Any, **kwargs: Any) -> OpenApiExample:
+def example(name: str, value: Any, **kwargs: Any) -> OpenApiExample:
     return OpenApiExample(name, value=value, **kwargs)
 
 
@@ -65,10 +65,10 @@ discovery = extend_schema(
     responses={
         200: inline_serializer("Tools", {"tools": serializers.ListField(child=serializers.DictField())}),
         304: OpenApiResponse(description="Nothing changed since the ETag."),
-        **_problems(*EVERY_KEYED),
+        **problems(*EVERY_KEYED),
     },
     examples=[
-        _example(
+        example(
             "one tool",
             {
                 "tools": [
@@ -111,17 +111,17 @@ tool_call = extend_schema(
     request={"application/json": OBJECT},
     responses={
         200: OpenApiResponse(OBJECT, description="Done, held (requires_confirmation) or dry (dry_run)."),
-        **_problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 423, 429, 502, 503, 504),
+        **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 423, 429, 502, 503, 504),
     },
     examples=[
-        _example("arguments", {"query": "acme"}, request_only=True),
-        _example(
+        example("arguments", {"query": "acme"}, request_only=True),
+        example(
             "done",
             {"results": [{"id": 1, "name": "ACME AB", "status": "active"}]},
             response_only=True,
             status_codes=["200"],
         ),
-        _example(
+        example(
             "held",
             {
                 "requires_confirmation": True,
@@ -146,12 +146,12 @@ confirm = extend_schema(
     responses={
         200: OpenApiResponse(OBJECT, description="Decided; with the tool's output where it ran."),
         202: OpenApiResponse(OBJECT, description="Counted; more people must agree."),
-        **_problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 423, 429, 502, 503, 504),
+        **problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 423, 429, 502, 503, 504),
     },
     examples=[
-        _example("yes", {"approve": True}, request_only=True),
-        _example("no", {"approve": False, "reason": "wrong customer"}, request_only=True),
-        _example(
+        example("yes", {"approve": True}, request_only=True),
+        example("no", {"approve": False, "reason": "wrong customer"}, request_only=True),
+        example(
             "confirmed",
             {"ok": True, "status": "confirmed", "customer": {"id": 1, "name": "ACME AB", "status": "vip"}},
             response_only=True,
@@ -182,157 +182,14 @@ action = extend_schema(
         OpenApiParameter("action_id", str, OpenApiParameter.PATH),
         OpenApiParameter("wait", int, description="Seconds to wait for its end, at most 30."),
     ],
-    responses={200: _ACTION, **_problems(400, 404, *EVERY_KEYED)},
+    responses={200: _ACTION, **problems(400, 404, *EVERY_KEYED)},
 )
 
 cancel = extend_schema(
     operation_id="cancel_action",
     summary="Take back one's own pending action",
     parameters=[OpenApiParameter("action_id", str, OpenApiParameter.PATH)],
-    responses={200: _ACTION, **_problems(404, 409, *EVERY_KEYED)},
-)
-
-_PROPOSAL = {"proposal_id": "5b0c3c1e-6b52-4c0b-9d55-0d7d4a4f3a51", "tool_name": "transfer_funds"}
-_SCORED = {
-    "tool_args": {"amount": 100, "to": "acct_123"},
-    "composite_score": 0.12,
-    "signals": {"output_instability": 0.2, "numeric_variance": 0.0, "prompt_drift": None},
-}
-_EXAMPLE_TOKEN = "mo1.4f0c9a21.eyJhZ2VudF9rZXkiOi4uLn0.q83vEjRWeJCrze8"  # noqa: S105 (an example, signed by nobody)
-
-propose = extend_schema(
-    operation_id="propose_call",
-    summary="Propose a call: scored and recorded; nothing runs",
-    parameters=[
-        OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Your name for this proposal."),
-        OpenApiParameter("traceparent", str, OpenApiParameter.HEADER, description="W3C Trace Context."),
-    ],
-    request=inline_serializer(
-        "ProposalRequest",
-        {
-            "tool": serializers.CharField(),
-            "args": serializers.DictField(required=False),
-            "prompt": serializers.CharField(required=False, allow_blank=True),
-            "candidate_outputs": serializers.ListField(
-                child=serializers.CharField(allow_blank=True), min_length=2, max_length=2, required=False
-            ),
-            "session_id": serializers.CharField(required=False),
-        },
-    ),
-    responses={
-        200: OpenApiResponse(OBJECT, description="allowed with its token, blocked with a draft, or pending_approval."),
-        **_problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 423, 429, 503),
-    },
-    examples=[
-        _example(
-            "a transfer",
-            {"tool": "transfer_funds", "args": {"amount": 100, "to": "acct_123"}, "prompt": "Pay acct_123 its 100."},
-            request_only=True,
-        ),
-        _example(
-            "allowed",
-            {
-                "status": "allowed",
-                **_PROPOSAL,
-                **_SCORED,
-                "commit_token": _EXAMPLE_TOKEN,
-                "token_id": "0a3f7a34-52a7-4a6e-8f0a-0d1c1f1b7a11",
-                "expires_at": "2026-11-21T12:15:00+00:00",
-            },
-            response_only=True,
-            status_codes=["200"],
-        ),
-        _example(
-            "blocked",
-            {
-                "status": "blocked",
-                "action": "create_draft",
-                "reason": "low_integrity",
-                "draft": {"tool": "transfer_funds", "amount": 100, "to": "acct_123"},
-                **_PROPOSAL,
-            },
-            response_only=True,
-            status_codes=["200"],
-        ),
-        _example(
-            "waits for a person",
-            {
-                "status": "pending_approval",
-                **_PROPOSAL,
-                **_SCORED,
-                "pending_action_id": _PROPOSAL["proposal_id"],
-            },
-            response_only=True,
-            status_codes=["200"],
-        ),
-    ],
-)
-
-proposal = extend_schema(
-    operation_id="get_proposal",
-    summary="Where a proposal stands; its token while it may be committed",
-    parameters=[OpenApiParameter("proposal_id", str, OpenApiParameter.PATH)],
-    responses={200: OpenApiResponse(OBJECT), **_problems(404, *EVERY_KEYED)},
-)
-
-_NOT_COMMITTED = inline_serializer(
-    "CommitRefused",
-    {
-        "status": serializers.CharField(help_text="blocked"),
-        "commit_id": serializers.CharField(),
-        "reason": serializers.ChoiceField(choices=sorted(REASONS)),
-        "detail": serializers.CharField(),
-    },
-)
-
-
-def _refused_commits(*statuses: int) -> dict[Any, Any]:
-    """A refused commit is plain JSON; a refusal of the request itself is a problem document."""
-    return {
-        (status, "application/json"): OpenApiResponse(
-            _NOT_COMMITTED, description="; ".join(sorted(r.code for r in REASONS.values() if r.status == status))
-        )
-        for status in statuses
-    }
-
-
-commit = extend_schema(
-    operation_id="commit_proposal",
-    summary="Commit a proposal: it runs, once",
-    parameters=[
-        OpenApiParameter("proposal_id", str, OpenApiParameter.PATH),
-        OpenApiParameter(
-            "Idempotency-Key", str, OpenApiParameter.HEADER, description="Makes a repeat the same answer."
-        ),
-        OpenApiParameter("traceparent", str, OpenApiParameter.HEADER, description="W3C Trace Context."),
-    ],
-    request=inline_serializer(
-        "CommitRequest", {"commit_token": serializers.CharField(), "args": serializers.DictField(required=False)}
-    ),
-    responses={
-        200: OpenApiResponse(OBJECT, description="committed, with the tool's own output as result."),
-        **_refused_commits(400, 401, 403, 404, 409, 410, 422, 423),
-        **_problems(400, 401, 403, 404, 406, 409, 413, 415, 422, 423, 429, 502, 503, 504),
-    },
-    examples=[
-        _example(
-            "commit",
-            {"commit_token": _EXAMPLE_TOKEN, "args": {"amount": 100, "to": "acct_123"}},
-            request_only=True,
-        ),
-        _example(
-            "committed",
-            {"status": "committed", "commit_id": "c0d5c7de-56d7-4bd6-9a38-3a0e3a1c11aa", "result": {"sent": True}},
-            response_only=True,
-            status_codes=["200"],
-        ),
-        _example(
-            "refused",
-            {"status": "blocked", "commit_id": "c0d5c7de-56d7-4bd6-9a38-3a0e3a1c11aa", "reason": "nonce_replay"},
-            response_only=True,
-            status_codes=["409"],
-        ),
-    ],
+    responses={200: _ACTION, **problems(404, 409, *EVERY_KEYED)},
 )
 
 decisions = extend_schema(
@@ -348,10 +205,10 @@ decisions = extend_schema(
     ),
     responses={
         200: OpenApiResponse(OBJECT, description="Verdict and each stage's answer."),
-        **_problems(400, 404, 413, 415, *EVERY_KEYED),
+        **problems(400, 404, 413, 415, *EVERY_KEYED),
     },
     examples=[
-        _example("may it?", {"tool": "create_ticket", "args": {"customer_id": 1, "title": "Broken"}}, request_only=True)
+        example("may it?", {"tool": "create_ticket", "args": {"customer_id": 1, "title": "Broken"}}, request_only=True)
     ],
 )
 
@@ -371,7 +228,7 @@ audit_events = extend_schema(
     ],
     responses={
         (200, "application/x-ndjson"): OpenApiResponse(OpenApiTypes.STR, description="One event a line."),
-        **_problems(400, *EVERY_KEYED),
+        **problems(400, *EVERY_KEYED),
     },
 )
 
@@ -379,7 +236,7 @@ result = extend_schema(
     operation_id="get_result",
     summary="The whole of a result that was cut",
     parameters=[OpenApiParameter("handle", str, OpenApiParameter.PATH)],
-    responses={200: OpenApiResponse(OBJECT), **_problems(404, *EVERY_KEYED)},
+    responses={200: OpenApiResponse(OBJECT), **problems(404, *EVERY_KEYED)},
 )
 
 health = extend_schema(
@@ -387,7 +244,7 @@ health = extend_schema(
     summary="Whether it lives",
     responses={
         200: inline_serializer("Health", {"ok": serializers.BooleanField(), "version": serializers.CharField()}),
-        **_problems(406),
+        **problems(406),
     },
 )
 
@@ -398,5 +255,5 @@ _READY = inline_serializer(
 ready = extend_schema(
     operation_id="ready",
     summary="Whether it is ready, a part at a time",
-    responses={200: _READY, 503: _READY, **_problems(406)},
+    responses={200: _READY, 503: _READY, **problems(406)},
 )

@@ -12,7 +12,7 @@ from approvals.reading import proposal_id_of, read_proposal
 from observatory.calling import intent_of
 from observatory.client_address import client_address
 from observatory.committed import commit
-from observatory.doors import openapi
+from observatory.doors import openapi_proposals as openapi
 from observatory.doors.body import json_object
 from observatory.doors.key_authentication import caller_of, credential_of, snapshot_of
 from observatory.doors.problem import Refusal, problem
@@ -75,7 +75,8 @@ class ProposalView(APIView):
     @openapi.proposal
     def get(self, request: Request, proposal_id: str) -> Response:
         wanted = proposal_id_of(proposal_id)
-        found = read_proposal(wanted, caller_of(request), timezone.now()) if wanted else None
+        key, snapshot = caller_of(request), snapshot_of(request)
+        found = read_proposal(wanted, key, snapshot, timezone.now()) if wanted else None
         if found is None:
             return problem(reason("unknown_proposal"))
         return Response(found, headers={"Cache-Control": "no-store"})

@@ -49,6 +49,8 @@ def rendered_commit(answer: CommitAnswer) -> Response:
     else:
         facts = {**answer.facts, "commit_id": answer.commit_id}
         response = problem(answer.reason, answer.detail, facts=facts)
+    if "retry_after_s" in answer.facts:
+        response["Retry-After"] = str(answer.facts["retry_after_s"])
     if answer.reason.status == 401:
         # Of the token, not of the key: a client that asks for another key would ask in vain.
         response["WWW-Authenticate"] = 'CommitToken realm="mcp-observatory"'

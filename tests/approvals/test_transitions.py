@@ -141,6 +141,7 @@ def test_a_stale_fence_changes_nothing(world, asker):
 
 def test_a_run_that_was_cut_off_is_unknown_and_never_runs_again(world, asker):
     action = approved(world, asker, Idempotency_Key="k")
+    Tool.objects.filter(pk=action.tool_id).update(idempotent=False)
     permit = burn(action.pk, timezone.now())
     lapse(action, lease_until=True)
     assert actions.recover_lapsed(timezone.now()) == 1

@@ -27,7 +27,7 @@ from tests.journeys.proposals import committed, proposed, ticket
 from tools.actions.agents import revoke_key
 from tools.actions.policies import publish
 from tools.actions.switches import engage
-from tools.models import KillSwitch, Tool
+from tools.models import AgentKey, IdempotencyRecord, KillSwitch, Tool
 from tools.scopes import Scope
 
 pytestmark = pytest.mark.django_db
@@ -77,20 +77,54 @@ def test_a_commit_runs_once_and_says_what_came_of_it(world, caller, proposal):
 def test_the_same_idempotency_key_repeats_the_answer_and_runs_nothing(world, caller, proposal):
     first = committed(caller, proposal, Idempotency_Key="k-1")
     again = committed(caller, proposal, Idempotency_Key="k-1")
-    assert again.json() == first.json()
+    assert [answer.json()["result"]["idempotent_replay"] for answer in (first, again)] == [False, True]
+    assert again.json()["commit_id"] == first.json()["commit_id"]
+    assert again.json()["result"]["ticket"] == first.json()["result"]["ticket"]
     assert (again.status_code, again["Idempotency-Replayed"]) == (200, "true")
     refused(committed(caller, proposal, Idempotency_Key="k-2"), "nonce_replay", 409)
     refused(committed(caller, proposal, Idempotency_Key="ö"), "invalid_parameter", 400)
     assert Ticket.objects.count() == 1
     with time_machine.travel(timezone.now() + dt.timedelta(hours=2)):
-        assert committed(caller, proposal, Idempotency_Key="k-1").json() == first.json()
+        assert committed(caller, proposal, Idempotency_Key="k-1").json() == again.json()
 
 
-def test_a_key_that_was_used_for_another_commit_is_refused(world, caller, proposal):
+@pytest.mark.parametrize("title", ["Late invoices", "Another"])
+def test_a_key_that_was_used_for_another_commit_is_refused(world, caller, proposal, title):
     committed(caller, proposal, Idempotency_Key="k-1")
-    other = proposed(caller, ticket(world, "Another")).json()
+    other = proposed(caller, ticket(world, title)).json()
     refused(committed(caller, other, Idempotency_Key="k-1"), "idempotency_key_reused", 422)
     assert committed(caller, other, Idempotency_Key="k-2").status_code == 200
+    assert Ticket.objects.count() == 2
+
+
+def test_a_key_of_a_direct_call_names_no_commit(world):
+    """The same words under the same key, once called and held, once proposed: two intentions."""
+    caller = world.caller(world.allowing("*", name="held"))
+    Tool.objects.filter(name="create_ticket").update(requires_approval=True)
+    assert caller.call("create_ticket", ticket(world), Idempotency_Key="k").json()["requires_confirmation"]
+    body = proposed(caller, ticket(world)).json()
+    decide(body["proposal_id"], world.bob, approve=True, reason="", via="admin", now=timezone.now())
+    allowed = caller.get(f"/proposals/{body['proposal_id']}").json()
+    answer = committed(caller, allowed, Idempotency_Key="k").json()
+    assert (answer["status"], answer["result"]["ticket"]["title"]) == ("committed", "Late invoices")
+    assert Ticket.objects.count() == 1
+
+
+def test_a_key_repeats_nothing_to_those_whose_proposal_it_is_not(world, caller, proposal):
+    other = world.caller(caller.key.policy, name="other", owner=world.charlie)
+    theirs = proposed(other, ticket(world)).json()
+    assert committed(other, theirs, Idempotency_Key="k").status_code == 200
+    refused(committed(other, proposal, Idempotency_Key="k"), "unknown_proposal", 404)
+    elsewhere = theirs | {"proposal_id": str(uuid.uuid4())}
+    refused(committed(other, elsewhere, Idempotency_Key="k"), "unknown_proposal", 404)
+
+
+def test_a_commit_under_a_key_that_runs_is_told_when_to_ask_again(world, caller, proposal):
+    assert committed(caller, proposal, Idempotency_Key="k").status_code == 200
+    IdempotencyRecord.objects.update(status="held", result=None)
+    answer = committed(caller, proposal, Idempotency_Key="k")
+    refused(answer, "idempotency_in_flight", 409)
+    assert int(answer["Retry-After"]) >= 1
 
 
 # the reasons, in their order
@@ -225,11 +259,21 @@ def test_another_agent_can_not_tell_a_stolen_token_from_an_unknown_proposal(worl
     assert committed(caller, proposal).status_code == 200
 
 
+def test_a_key_that_may_not_see_the_tool_neither_reads_nor_commits_its_proposals(world, caller, proposal):
+    for number, policy in enumerate((None, world.allowing("search_customer", name="reads"))):
+        second = world.caller(policy)
+        assert second.key.agent_id == caller.key.agent_id, number
+        assert second.get(f"/proposals/{proposal['proposal_id']}").status_code == 404
+        refused(committed(second, proposal), "unknown_proposal", 404)
+    assert committed(caller, proposal).status_code == 200
+
+
 def test_a_second_key_of_the_same_agent_may_commit(world, caller, proposal):
     again = world.caller(caller.key.policy)
     assert again.key.agent_id == caller.key.agent_id
     assert committed(again, proposal).status_code == 200
     assert Commit.objects.get(accepted=True).agent_key_id == again.key.pk
+    assert AuditEvent.objects.get(type="action.executing").actor_id == again.key.public_id
 
 
 # what changes between the phases
@@ -238,8 +282,13 @@ CHANGES = {
     "policy_changed": (409, lambda caller: publish(caller.key.policy, SYSTEM)),
     "frozen": (423, lambda caller: engage(KillSwitch(scope="everything", reason="INC-7"), SYSTEM)),
     "tool_changed": (409, lambda caller: Tool.objects.filter(name="create_ticket").update(enabled=False)),
+    "scope_missing": (403, lambda caller: _changed(caller, scopes=[Scope.AUDIT_READ])),
     "key_revoked": (409, lambda caller: revoke_key(caller.key, SYSTEM, timezone.now())),
 }
+
+
+def _changed(caller, **fields):
+    AgentKey.objects.filter(pk=caller.key.pk).update(**fields)
 
 
 @pytest.mark.parametrize("code", CHANGES)
@@ -263,6 +312,41 @@ def test_the_sweep_revokes_what_a_commit_would(world, caller, proposal, code):
     assert actions.revoke_what_changed(timezone.now()) == 1
     assert actions.revoke_what_changed(timezone.now()) == 0
     assert PendingAction.objects.get(pk=proposal["proposal_id"]).reason == code
+
+
+def test_a_key_under_another_policy_commits_nothing_that_it_proposed_under_the_old_one(world, caller, proposal):
+    _changed(caller, policy=world.two_phase(name="new"))
+    refused(committed(caller, proposal), "policy_changed", 409)
+    assert Ticket.objects.count() == 0
+
+
+ASKED_NOW = [{"requires_approval": True}, {"risk": "high"}]
+
+
+@pytest.mark.parametrize("fields", ASKED_NOW)
+def test_what_the_tool_came_to_ask_since_must_have_been_asked(world, caller, proposal, settings, fields):
+    settings.DEMO = False
+    Tool.objects.filter(name="create_ticket").update(**fields)
+    refused(committed(caller, proposal), "tool_changed", 409)
+    assert Ticket.objects.count() == 0
+
+
+def test_a_rule_that_makes_a_dry_run_of_the_commit_is_told_as_such_each_time(world):
+    """By the time of the commit the rule has come to apply."""
+    policy = world.two_phase(name="hours")
+    proposing = timezone.now().replace(hour=11, minute=59, second=0)
+    world.add_rules(policy, {"tools": "*", "effect": "dry_run", "expression": "time.hour >= 12"})
+    publish(policy, SYSTEM)
+    caller = world.caller(policy, name="hours")
+    with time_machine.travel(proposing, tick=False):
+        body = proposed(caller, ticket(world)).json()
+    PendingAction.objects.update(expires_at=timezone.now() + dt.timedelta(days=1))
+    with time_machine.travel(proposing + dt.timedelta(minutes=2), tick=False):
+        first = committed(caller, body, Idempotency_Key="k").json()
+        again = committed(caller, body, Idempotency_Key="k").json()
+    assert first["dry_run"] is again["dry_run"] is True
+    assert first["would"] == again["would"]
+    assert Ticket.objects.count() == 0
 
 
 def test_a_tool_that_came_to_need_two_phases_still_commits_what_was_proposed(world, caller, proposal):

@@ -6,10 +6,11 @@ from django.utils import timezone
 from approvals.actions import decide
 from approvals.models import CommitToken, IntegritySettings, PendingAction, PromptBaseline, Proposal
 from approvals.scoring import prompt_hash
+from approvals.signing_keys import revoke
 from observatory.approved import run_approved, run_ready
 from observatory.demo.models import Ticket
-from telemetry.models import AuditEvent
-from telemetry.recorder import SYSTEM
+from telemetry.models import AuditEvent, Payload
+from telemetry.recorder import SYSTEM, open_payload
 from tests.journeys.proposals import APART, SAME, committed, proposed, ticket
 from tools.actions.switches import engage
 from tools.models import KillSwitch, Tool
@@ -56,6 +57,19 @@ def test_the_token_is_stored_nowhere(world, caller):
         str(vars(m)) for model in (CommitToken, Proposal, PendingAction, AuditEvent) for m in model.objects.all()
     ]
     assert not any(token.rpartition(".")[2] in text for text in everything)
+
+
+def test_a_stored_answer_holds_no_token_and_its_repeat_has_a_good_one(world, caller):
+    first = proposed(caller, ticket(world), Idempotency_Key="k").json()
+    kept = [open_payload(payload).decode() for payload in Payload.objects.all()]
+    assert any(first["proposal_id"] in text for text in kept)
+    assert not any(first["commit_token"] in text or first["token_id"] in text for text in kept)
+    revoke(first["commit_token"].split(".")[1], SYSTEM, timezone.now(), "leaked")
+    again = proposed(caller, ticket(world), Idempotency_Key="k").json()
+    assert again["commit_token"] != first["commit_token"]
+    assert committed(caller, again).json()["status"] == "committed"
+    late = proposed(caller, ticket(world), Idempotency_Key="k").json()
+    assert "commit_token" not in late
 
 
 def test_a_proposal_with_a_high_score_is_a_draft_and_can_never_be_committed(world, caller):
@@ -273,7 +287,13 @@ def test_discovery_offers_both_phases_of_a_two_phase_tool_and_of_no_other(world,
     assert {"proposal_id", "commit_token", "title"} <= set(commit["input_schema"]["properties"])
     assert {"proposal_id", "commit_token", "title"} <= set(commit["input_schema"]["required"])
     assert "prompt" in tools["create_ticket_propose"]["input_schema"]["properties"]
+    assert tools["create_ticket_propose"]["gate"] == "none"
     assert tools["create_ticket_propose"]["path"] == "/tools/create_ticket_propose"
+
+
+def test_the_gate_of_a_flat_proposal_says_that_it_will_wait(world, waiting):
+    tools = {tool["name"]: tool for tool in waiting.get("/mcp/tools").json()["tools"]}
+    assert tools["create_ticket_propose"]["gate"] == "approval"
 
 
 def test_the_answers_of_the_flat_tools_fit_the_schemas_that_discovery_gives(world, caller):

@@ -17,16 +17,16 @@ BUDGET = {
         "first look": [3, 1],
         "look": [3, 1],
         "forged": [3, 1],
-        "commit": [31, 3],
-        "replay": [10, 1],
+        "commit": [28, 3],
+        "replay": [9, 1],
     },
     True: {
         "propose": [13, 1],
         "first look": [6, 1],
         "look": [3, 1],
         "forged": [3, 1],
-        "commit": [31, 3],
-        "replay": [10, 1],
+        "commit": [28, 3],
+        "replay": [9, 1],
     },
 }
 
