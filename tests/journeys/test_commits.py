@@ -74,6 +74,16 @@ def test_a_commit_runs_once_and_says_what_came_of_it(world, caller, proposal):
     ]
 
 
+def test_a_commit_takes_its_locks_in_the_documented_order(world, caller, proposal):
+    """Whoever took them in another order could wait for this one for ever."""
+    with CaptureQueriesContext(connection) as captured:
+        assert committed(caller, proposal).status_code == 200
+    locks = [query["sql"] for query in captured if " FOR SHARE" in query["sql"] or " FOR UPDATE" in query["sql"]]
+    tables = ("tools_policy ", "approvals_pendingaction ", "approvals_signingkey ")
+    assert [next((table for table in tables if table in sql), sql) for sql in locks[:3]] == list(tables)
+    assert [sql.rpartition(" FOR ")[2] for sql in locks[:3]] == ["SHARE", "UPDATE", "SHARE"]
+
+
 def test_the_same_idempotency_key_repeats_the_answer_and_runs_nothing(world, caller, proposal):
     first = committed(caller, proposal, Idempotency_Key="k-1")
     again = committed(caller, proposal, Idempotency_Key="k-1")
