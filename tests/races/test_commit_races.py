@@ -6,19 +6,21 @@ from collections import Counter
 import pytest
 from django.utils import timezone
 
-from approvals.actions import decide, recover_lapsed, revoke_what_changed
-from approvals.models import Commit, CommitToken, Nonce, PendingAction, SigningKey
+from approvals.actions import Decided, decide, recover_lapsed, revoke_what_changed
+from approvals.models import Commit, CommitToken, Nonce, PendingAction, SigningKey, Vote
 from approvals.signing_keys import revoke, rotate
 from approvals.states import Status
 from approvals.tasks import sweep_nonces
 from observatory.approved import carry_on_lapsed
 from observatory.demo.models import Ticket
+from observatory.groups import OPERATORS
 from telemetry.models import AuditEvent
 from telemetry.recorder import SYSTEM
 from tests.journeys.proposals import committed, proposed, ticket
 from tests.races.lapsing import past, run_out
 from tests.races.threads import at_once
 from tools.actions.policies import publish
+from tools.contract import Stop
 from tools.models import Tool
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -100,6 +102,33 @@ def test_a_decision_and_looks_at_once_issue_no_token_before_the_approval(world):
         assert all(("commit_token" in body) == (body["status"] == "allowed") for body in found)
         types = list(AuditEvent.objects.about("pending_action", proposal_id).order_by("pk").values_list("type"))
         assert types.count(("token.issued",)) <= 1
+
+
+def test_sixteen_people_who_disagree_about_a_proposal_decide_it_once(world):
+    """Half approve and half reject at once: one vote decides, and everybody else is told that it is decided."""
+    caller = world.caller(world.two_phase(waits=True))
+    people = [world.person(f"voter-{number}", OPERATORS) for number in range(THREADS)]
+    winners = Counter()
+    for turn in range(12):
+        proposal_id = proposed(caller, ticket(world)).json()["proposal_id"]
+
+        def act(number, wanted=proposal_id, approves=turn % 2):
+            approve = number % 2 == approves
+            return decide(wanted, people[number], approve=approve, reason="", via="admin", now=timezone.now())
+
+        answers = at_once(THREADS, act)
+        decided = [answer for answer in answers if isinstance(answer, Decided)]
+        assert Counter(a.code for a in answers if isinstance(a, Stop)) == {"already_decided": THREADS - 1}
+        vote = Vote.objects.get(pending_action_id=proposal_id)
+        assert [answer.approved for answer in decided] == [vote.approve]
+        stands = caller.get(f"/proposals/{proposal_id}").json()
+        assert (stands["status"], "commit_token" in stands) == (
+            ("allowed", True) if vote.approve else ("rejected", False)
+        )
+        types = AuditEvent.objects.about("pending_action", proposal_id).values_list("type", flat=True)
+        assert len({"action.approved", "action.rejected"} & set(types)) == 1
+        winners[vote.approve] += 1
+    assert sum(winners.values()) == events("action.approved").count() + events("action.rejected").count() == 12
 
 
 class Change:
