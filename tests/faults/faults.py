@@ -14,6 +14,7 @@ T_TRANSITIONS, T_COMMITS = "tests/approvals/test_transitions.py", "tests/journey
 T_PROPOSALS, T_CARRYING = "tests/journeys/test_proposals.py", "tests/approvals/test_cut_off.py"
 T_TOKENS, T_RACES = "tests/approvals/test_tokens_that_are_not_given.py", "tests/races/test_commit_races.py"
 T_DECISIONS, T_HELD = "tests/races/test_decision_races.py", "tests/journeys/test_held_calls.py"
+T_WAITING = "tests/journeys/test_waiting_proposals.py"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ _THEIRS = """    if not _is_theirs(attempt, genuine.claims):
 _LOCK = "        action = locked_for_burn(attempt.proposal_id)\n"
 _WHY_NOT = "        code = _why_not(action, genuine)\n"
 _WHY_NOT_UNLOCKED = "        code = _why_not(PendingAction.objects.get(pk=attempt.proposal_id), genuine)\n"
+_LOCKS = (
+    '        cursor.execute("SELECT 1 FROM tools_policy WHERE id = %s FOR SHARE", [found.policy_revision.policy_id])\n',
+    '        cursor.execute("SELECT 1 FROM approvals_pendingaction WHERE id = %s FOR UPDATE", [found.pk])\n',
+)
 _FROM_UNKNOWN = "    Status.UNKNOWN: frozenset({Status.DONE, Status.FAILED}),"
 
 FAULTS = (
@@ -269,6 +274,47 @@ FAULTS = (
             "if status is Status.APPROVED else None\n    body",
             "if status is not Status.BLOCKED else None\n    body",
         ),
+    ),
+    # between the two phases
+    fault(
+        "the action is locked before the policy",
+        f"{T_COMMITS}::test_a_commit_takes_its_locks_in_the_documented_order",
+        (TRANSITIONS, _LOCKS[0] + _LOCKS[1], _LOCKS[1] + _LOCKS[0]),
+    ),
+    fault(
+        "a token is given past its time",
+        f"{T_WAITING}::test_a_proposal_past_its_time_has_no_token_any_more",
+        ("approvals/reading.py", " and action.expires_at > now", ""),
+    ),
+    fault(
+        "the owner agrees to what a rule could not decide",
+        f"{T_WAITING}::test_the_owner_agrees_alone_only_where_every_rule_could_be_decided",
+        (PROPOSING, "self_confirm and not call.decision.errors", "self_confirm"),
+    ),
+    fault(
+        "anybody agrees to a proposal that is kept for a group",
+        f"{T_WAITING}::test_named_groups_agree_to_a_proposal_and_nobody_else",
+        (PROPOSING, "eligible_groups=list(terms.groups)", "eligible_groups=[]"),
+    ),
+    fault(
+        "a rule's time to agree is not a proposal's",
+        f"{T_WAITING}::test_the_time_to_agree_is_the_rules",
+        (PROPOSING, "(terms.expires_in_s or DEFAULT_EXPIRY_S)", "DEFAULT_EXPIRY_S"),
+    ),
+    fault(
+        "the time to commit does not begin with the approval",
+        f"{T_WAITING}::test_the_time_to_commit_begins_with_the_approval",
+        (ACTIONS, "decided_at=now, **until)", "decided_at=now)"),
+    ),
+    fault(
+        "a prompt is kept as it came",
+        f"{T_WAITING}::test_a_prompt_is_kept_masked",
+        (PROPOSING, "visible(redact_text(call.intent.prompt))", "visible(call.intent.prompt)"),
+    ),
+    fault(
+        "another prompt is the same intention",
+        f"{T_WAITING}::test_another_prompt_is_another_intention",
+        ("tools/idempotency.py", '"prompt": call.intent.prompt,', '"prompt": "",'),
     ),
     # people
     fault(
