@@ -20,7 +20,7 @@ test: $(STAMP)
 
 # Breaks a copy of the code, a fault at a time, and expects the tests to notice. make faults ARGS="nonce" tries some.
 faults: $(STAMP)
-	$(V)/bin/python -m tests.faults $(ARGS)
+	$(V)/bin/python -m tests.faults "$(ARGS)"
 
 check: $(STAMP)
 	$(V)/bin/ruff check .
