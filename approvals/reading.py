@@ -6,13 +6,11 @@ from typing import Any
 
 from django.db import transaction
 
+from approvals.arguments import full_arguments, masked_arguments
 from approvals.issued_tokens import IssuedToken, token_for
 from approvals.models import PendingAction
 from approvals.proposal_answer import answer_of
 from approvals.states import Status
-from telemetry.canonical import NotCanonical, parse
-from telemetry.encryption import CannotOpen
-from telemetry.recorder import open_payload
 from tools.idempotency import stored_answer
 from tools.snapshot import KeyView, Snapshot
 
@@ -70,12 +68,5 @@ def _token(action: PendingAction, asked_by: KeyView, now: dt.datetime) -> Issued
 
 def _arguments(action: PendingAction) -> dict[str, Any]:
     """The agent's own arguments; masked once the full ones are not kept any more."""
-    masked: dict[str, Any] = parse(action.args_masked.encode())["arguments"]
-    if action.arguments is None:
-        return masked
-    try:
-        content = open_payload(action.arguments)
-        found: dict[str, Any] = parse(content, max_bytes=len(content))
-    except (CannotOpen, NotCanonical):
-        return masked
-    return found
+    full = full_arguments(action)
+    return masked_arguments(action.args_masked) if full is None else full

@@ -1,8 +1,8 @@
 """Pending actions in the words of people: on pages, in messages."""
 
 import datetime as dt
-import json
 
+from approvals.arguments import masked_arguments
 from approvals.models import PendingAction
 from telemetry.wording import span_words
 from tools.models import Tool
@@ -17,7 +17,7 @@ def risk_words(tool: Tool) -> str:
 
 def arguments_line(pending: PendingAction) -> str:
     """The masked arguments as one line. The page of the action shows them in full."""
-    arguments = json.loads(pending.args_masked).get("arguments", {})
+    arguments = masked_arguments(pending.args_masked)
     return ", ".join(f"{name}: {value}" for name, value in arguments.items())
 
 

@@ -10,13 +10,11 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
+from approvals.arguments import full_arguments
 from approvals.models import PendingAction
 from approvals.states import Status
 from approvals.transitions import Refused, burn, ended_as, record_result, take_over
 from observatory.pipeline import invoke
-from telemetry.canonical import NotCanonical, parse
-from telemetry.encryption import CannotOpen
-from telemetry.recorder import open_payload
 from telemetry.trace_context import TraceContext, continue_or_start
 from tools.contract import Outcome, Permit, Ran, ToolCall
 from tools.idempotency import store_answer
@@ -60,7 +58,7 @@ def run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None =
 
 def _run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None) -> Outcome | Reason:
     action = PendingAction.objects.select_related("agent_key__owner", "tool", "arguments").get(pk=permit.action_id)
-    key, arguments = action.agent_key.in_force(now), _arguments(action)
+    key, arguments = action.agent_key.in_force(now), full_arguments(action)
     if arguments is None or key is None:
         _ended(permit, Ran.NO, "part_unavailable", now)
         return reason("part_unavailable")
@@ -88,18 +86,6 @@ def _run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None)
 def _settled(permit: Permit, ran: Ran, outcome: Outcome, now: dt.datetime) -> None:
     if _still_running(permit):
         _ended(permit, ran, outcome.reason.code, now, outcome.body)
-
-
-def _arguments(action: PendingAction) -> Any:
-    """What was approved, or None where its bytes are gone or can't be opened. They may be longer than what was sent."""
-    if action.arguments is None:
-        return None
-    try:
-        content = open_payload(action.arguments)
-        return parse(content, max_bytes=len(content))
-    except (CannotOpen, NotCanonical):
-        log.exception("the arguments of action %s can't be read", action.pk)
-        return None
 
 
 def _trace_of(action: PendingAction) -> TraceContext:

@@ -31,6 +31,7 @@ from tools.contract import Stop
 log = logging.getLogger(__name__)
 MOST = 50
 LIST = "admin:approvals_pendingaction_changelist"
+NOT_SHOWN = "It can't be shown here, so it can't be decided here either. Look at its own page."
 # What came of one: the word in the summary, and its look.
 APPROVED, VOTED, REJECTED, UNCHANGED = "approved", "voted on", "rejected", "not decided"
 LOOKS = {APPROVED: "success", VOTED: "info", REJECTED: "success", UNCHANGED: "danger"}
@@ -134,6 +135,14 @@ class BulkDecisions(ActionRecord):
         ).select_related("policy_revision__policy")
 
     def _asked(self, request: HttpRequest, pending: PendingAction, *, approve: bool) -> Selected:
+        """The action as it is shown. A fault with this one is said in its place, and the others are shown all the same."""
+        try:
+            return self._selected(request, pending, approve=approve)
+        except Exception:
+            log.exception("action %s could not be shown", pending.pk)
+            return Selected(pending, (), "", "", (), NOT_SHOWN)
+
+    def _selected(self, request: HttpRequest, pending: PendingAction, *, approve: bool) -> Selected:
         sentence, arguments = self.arguments_for(request, pending)
         refusal = why_not(pending, request.user)
         if not approve and may_reject(pending, request.user):

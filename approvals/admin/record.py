@@ -10,13 +10,12 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from approvals.actions import is_eligible
+from approvals.arguments import full_arguments, masked_document
 from approvals.models import ActionNotice, PendingAction, Proposal
 from approvals.notices import ATTEMPTS
 from approvals.states import BURNT, Status
 from approvals.wording import risk_words, to_the_second
 from telemetry.admin.acts import ActsAdmin, operator_of
-from telemetry.canonical import parse
-from telemetry.encryption import CannotOpen
 from telemetry.models import AuditEvent
 from telemetry.recorder import Subject, show_payload
 from telemetry.redaction import redact
@@ -73,17 +72,17 @@ class ActionRecord(ActsAdmin):
             return "Masked: only those who decide, or may read payloads, see them in full.", _masked(pending)
         if pending.arguments is None:
             return NO_LONGER_KEPT, _masked(pending)
-        try:
-            about = Subject("pending_action", str(pending.pk), pending.tool.name)
-            content = show_payload(pending.arguments, operator_of(request), about, pending.trace_id)
-        except CannotOpen:
+        about = Subject("pending_action", str(pending.pk), pending.tool.name)
+        reader = operator_of(request)
+        full = full_arguments(pending, lambda payload: show_payload(payload, reader, about, pending.trace_id))
+        if full is None:
             return "The full arguments can't be opened with the present keys. What follows is masked.", _masked(pending)
         run = "were run" if pending.status in BURNT else "would be run"
-        return f"In full, exactly as they {run}. That you read them is on record.", pretty(parse(content))
+        return f"In full, exactly as they {run}. That you read them is on record.", pretty(full)
 
 
 def _masked(pending: PendingAction) -> str:
-    return pretty(parse(pending.args_masked.encode()))
+    return pretty(masked_document(pending.args_masked))
 
 
 def who_asked(pending: PendingAction) -> Facts:
