@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def full_arguments(action: PendingAction, read: Callable[[Payload], bytes] = open_payload) -> dict[str, Any] | None:
-    """What the tool gets; None where it is not kept any more, or can't be opened. `read` may put the reading on record."""
+    """What the tool gets; None where it is not kept any more or can't be opened. `read` may record the reading."""
     if action.arguments is None:
         return None
     try:

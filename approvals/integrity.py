@@ -44,8 +44,7 @@ def assess(call: ToolCall) -> Assessment | Stop:
     digest = prompt_hash(call.intent.prompt)
     signals = signals_of(outputs, digest, baseline.prompt_hash if baseline else None)
     weights = weights_of(chosen)
-    # An agent knows the approved prompt: that it repeats it is no ground to let a high-risk call pass.
-    score = composite_score(signals, weights) if outputs or not needs_outputs_of_a_model(call.tool.risk) else None
+    score = score_for(call.tool.risk, signals, weights)
     return Assessment(
         signals=signals,
         composite_score=score,
@@ -62,7 +61,7 @@ def assess(call: ToolCall) -> Assessment | Stop:
 
 def source_of(chosen: str, risk: str, *, sent: bool) -> CandidateSource | None:
     """Who is asked for outputs. What the operator chose stands; it is never replaced by something weaker."""
-    may_send = not needs_outputs_of_a_model(risk)
+    may_send = not needs_outputs(risk)
     if chosen == CandidateSource.CALLER:
         return CandidateSource.CALLER if may_send else None
     if chosen == CandidateSource.MODEL:
@@ -77,7 +76,17 @@ def source_of(chosen: str, risk: str, *, sent: bool) -> CandidateSource | None:
     return CandidateSource.DEMO if settings.DEMO else None
 
 
-def needs_outputs_of_a_model(risk: str) -> bool:
+def score_for(risk: str, signals: Signals, weights: Weights) -> float | None:
+    """The score of a proposal for a tool of this risk, here. None, which blocks it, where nothing tells enough.
+
+    An agent knows the approved prompt: that it repeats it is no ground to let a high-risk call pass.
+    """
+    if needs_outputs(risk) and signals.output_instability is None:
+        return None
+    return composite_score(signals, weights)
+
+
+def needs_outputs(risk: str) -> bool:
     """Two outputs that are not the caller's own are what such a proposal is scored by, or it is blocked."""
     return risk == Tool.Risk.HIGH and not settings.DEMO
 

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from approvals.integrity import needs_outputs_of_a_model
+from approvals.integrity import needs_outputs
 from approvals.models import PendingAction, Proposal
 from approvals.states import MOVES, Status
 from telemetry.models import Payload
@@ -196,7 +196,7 @@ def _passed_what_is_asked_now(action: PendingAction, tool: Tool) -> bool:
     waits = action.status == Status.PENDING
     if tool.requires_approval and not (waits or action.self_confirm or action.votes.exists()):
         return False
-    return not needs_outputs_of_a_model(tool.risk) or action.proposal.candidate_source == Proposal.Source.MODEL
+    return not needs_outputs(tool.risk) or action.proposal.candidate_source == Proposal.Source.MODEL
 
 
 def ended_as(permit: Permit, ran: Ran, code: str) -> tuple[Status, str]:

@@ -135,7 +135,7 @@ class BulkDecisions(ActionRecord):
         ).select_related("policy_revision__policy")
 
     def _asked(self, request: HttpRequest, pending: PendingAction, *, approve: bool) -> Selected:
-        """The action as it is shown. A fault with this one is said in its place, and the others are shown all the same."""
+        """The action as it is shown. A fault with this one is said in its place; the others are shown."""
         try:
             return self._selected(request, pending, approve=approve)
         except Exception:

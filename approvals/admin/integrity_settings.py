@@ -13,10 +13,10 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from approvals.admin.signals_table import signal_rows, verdict_words
 from approvals.baselines import LONGEST_PROMPT
-from approvals.integrity import source_of, weights_of
+from approvals.integrity import needs_outputs, score_for, source_of, weights_of
 from approvals.integrity_acts import FIELDS, integrity_of, number_problems, save_integrity
 from approvals.models import CandidateSource, IntegritySettings, PromptBaseline
-from approvals.scoring import composite_score, is_blocked, prompt_hash, signals_of
+from approvals.scoring import is_blocked, prompt_hash, signals_of
 from telemetry.admin.acts import ActsAdmin, operator_of
 from telemetry.admin.generic import AnyForm
 from telemetry.wording import ago
@@ -29,6 +29,15 @@ _ASKED = {
     CandidateSource.DEMO: "the demonstration's generator is asked, which is no model",
     CandidateSource.CALLER: "there are none, so only the prompt is compared with the approved one",
     None: "there are none, so only the prompt is compared with the approved one",
+}
+ALL_BLOCKED = "there are none, and every proposal is blocked: the tool's risk is high and no model endpoint is asked"
+NOBODY_SENDS = (
+    "Nobody's outputs count here: the caller may send none, and no model endpoint is asked. A proposal with outputs is "
+    "refused with candidates_refused."
+)
+_TYPE_THEM = {
+    CandidateSource.MODEL: "The door would ask the model endpoint for two outputs: type two to score them.",
+    CandidateSource.DEMO: "The door would ask the demonstration's generator for two outputs: type two to score them.",
 }
 _SHORT = {
     CandidateSource.MODEL: "the model endpoint",
@@ -181,18 +190,23 @@ class IntegritySettingsAdmin(ActsAdmin):
 
 
 def _tried(form: Any, baseline: PromptBaseline | None) -> dict[str, Any]:
-    """What the numbers that were typed say of the texts that were typed. Nothing is stored."""
+    """What the numbers that were typed say of the texts that were typed, by the door's own rule. Nothing is stored."""
     chosen: IntegritySettings = form.instance
+    risk, outputs = chosen.tool.risk, form.outputs()
+    senders = [source_of(chosen.candidate_source, risk, sent=sent) for sent in (True, False)]
+    refused = outputs is not None and senders == [None, None]
     digest = prompt_hash(form.cleaned_data["prompt"])
-    signals = signals_of(form.outputs(), digest, baseline.prompt_hash if baseline else None)
+    signals = signals_of(None if refused else outputs, digest, baseline.prompt_hash if baseline else None)
     weights = weights_of(chosen)
-    score = composite_score(signals, weights)
+    score = score_for(risk, signals, weights)
     blocked = is_blocked(score, chosen.block_at)
+    words = verdict_words(signals, weights, score, chosen.block_at, blocked=blocked)
+    asked = f" {_TYPE_THEM[senders[1]]}" if outputs is None and senders[1] in _TYPE_THEM else ""
     return {
-        "signals": signal_rows(signals, weights),
+        "signals": signal_rows(signals, weights, score),
         "score": score,
-        "words": verdict_words(score, chosen.block_at, blocked=blocked),
-        "headline": "It would be blocked" if blocked else "It would be allowed",
+        "words": NOBODY_SENDS if refused else words + asked,
+        "headline": "It would be refused" if refused else f"It would be {'blocked' if blocked else 'allowed'}",
         "tone": BAD if blocked else GOOD,
     }
 
@@ -202,7 +216,8 @@ def _standing(source: str, tool: Tool) -> str:
     with_outputs = source_of(source, tool.risk, sent=True)
     without = source_of(source, tool.risk, sent=False)
     sent = "are scored" if with_outputs == CandidateSource.CALLER else "are refused"
-    return f"Outputs that the caller sends {sent}. Where it sends none, {_ASKED[without]}."
+    then = ALL_BLOCKED if without is None and needs_outputs(tool.risk) else _ASKED[without]
+    return f"Outputs that the caller sends {sent}. Where it sends none, {then}."
 
 
 def _row(tool: Tool, own: IntegritySettings | None, baseline: PromptBaseline | None) -> dict[str, Any]:

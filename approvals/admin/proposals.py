@@ -21,6 +21,7 @@ from approvals.admin.baselines import approval_act
 from approvals.admin.record import LABELS
 from approvals.admin.searching import by_id_or_trace
 from approvals.admin.signals_table import signal_rows, verdict_words
+from approvals.arguments import masked_document
 from approvals.baselines import approve_prompt_of
 from approvals.models import Commit, PromptBaseline, Proposal
 from approvals.scoring import Signals, Weights
@@ -73,7 +74,8 @@ class ProposalAdmin(ActsAdmin):
         proposal = self._readable(request, object_id)
         if request.method != "GET":
             return HttpResponse(status=405, headers={"Allow": "GET"})
-        status = _status_of(proposal)
+        status, signals, weights = _status_of(proposal), _signals_of(proposal), Weights(**proposal.weights)
+        score = proposal.composite_score
         sentence, evidence = self._evidence(request, proposal)
         context = {
             **self.admin_site.each_context(request),
@@ -82,13 +84,13 @@ class ProposalAdmin(ActsAdmin):
             "original": proposal,
             "status_label": status,
             "status_look": LABELS.get(status, ""),
-            "verdict": verdict_words(proposal.composite_score, proposal.block_at, blocked=proposal.blocked),
+            "verdict": verdict_words(signals, weights, score, proposal.block_at, blocked=proposal.blocked),
             "tone": BAD if proposal.blocked else GOOD,
-            "signals": signal_rows(_signals_of(proposal), Weights(**proposal.weights)),
+            "signals": signal_rows(signals, weights, score),
             "block_at": f"{proposal.block_at:g}",
             "evidence_note": sentence,
             "evidence": evidence,
-            "arguments": pretty(parse(proposal.args_masked.encode())),
+            "arguments": pretty(masked_document(proposal.args_masked)),
             "facts": _facts(proposal),
             "attempts": [_attempt(commit) for commit in _attempts_on(proposal)],
             "may_approve_prompt": bool(proposal.prompt_hash) and self.has_approve_prompt_permission(request),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from approvals.scoring import Signals, Weights
+from approvals.scoring import Signals, Weights, composite_score
 
 _MEANINGS = (
     ("output_instability", "Output instability", "how far the words of the two outputs differ"),
@@ -15,15 +15,20 @@ _ABSENT = {
     "prompt_drift": "absent: no prompt is approved",
 }
 
+OUTPUTS_MISSING = (
+    "The tool's risk is high and there were no two outputs of the model endpoint to compare, so there is no score and "
+    "it is blocked. The prompt alone does not count here, not even the approved one."
+)
 
-def signal_rows(signals: Signals, weights: Weights) -> list[dict[str, Any]]:
-    """A row a signal: its value, its weight, and what it adds to the score."""
+
+def signal_rows(signals: Signals, weights: Weights, score: float | None) -> list[dict[str, Any]]:
+    """A row a signal: its value, its weight, and what it adds to the score, where there is one."""
     present = {name: getattr(weights, name) for name, _, _ in _MEANINGS if getattr(signals, name) is not None}
     total = sum(present.values())
     rows = []
     for name, title, meaning in _MEANINGS:
         value = getattr(signals, name)
-        is_counted = value is not None and total > 0
+        is_counted = value is not None and total > 0 and score is not None
         rows.append(
             {
                 "title": title,
@@ -37,8 +42,10 @@ def signal_rows(signals: Signals, weights: Weights) -> list[dict[str, Any]]:
     return rows
 
 
-def verdict_words(score: float | None, block_at: float, *, blocked: bool) -> str:
+def verdict_words(signals: Signals, weights: Weights, score: float | None, block_at: float, *, blocked: bool) -> str:
     """The score against the threshold, as a sentence."""
+    if score is None and composite_score(signals, weights) is not None:
+        return OUTPUTS_MISSING
     if score is None:
         return "No signal counts, so there is no score; without a score it is blocked."
     if blocked:
