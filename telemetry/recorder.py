@@ -16,10 +16,14 @@ from telemetry.encryption import open_sealed, seal
 from telemetry.event_types import EVENT_TYPES
 from telemetry.models import AuditEvent, Payload, RefusalCount, Span
 from telemetry.partitions import ensure_partitions
-from telemetry.redaction import redact
+from telemetry.redaction import Redacted, redact
 
 _known_days: set[dt.date] = set()
 REFUSAL_SHARDS = 16
+# What a person wrote stands under this name in the data of an event, and is kept whole: forms bound it at 2,000
+# characters, and a mask can be several times as long as what it replaces.
+WHY = "why"
+LONGEST_WHY = 12_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def record_event(  # noqa: PLR0913 (an event is who, what, to what, why and when
         policy_revision=ruling.policy_revision,
         rule=ruling.rule[:120],
         trace_id=trace_id,
-        data=masked_json(data) if data else "{}",
+        data=_event_data(data) if data else "{}",
     )
     event.save(force_insert=True)
     transaction.on_commit(lambda: trail.write(event.as_line()), robust=True)
@@ -100,8 +104,20 @@ def record_event(  # noqa: PLR0913 (an event is who, what, to what, why and when
 
 
 def masked_json(data: Mapping[str, Any]) -> str:
-    """Canonical JSON text of `data`, masked; the masked paths are listed beside it."""
-    redacted = redact(dict(data))
+    """Canonical JSON text of `data`, masked, its strings cut; the masked paths are listed beside it."""
+    return _as_json(redact(dict(data)))
+
+
+def _event_data(data: Mapping[str, Any]) -> str:
+    """As `masked_json`, with what a person wrote kept whole."""
+    redacted = redact({name: item for name, item in data.items() if name != WHY})
+    if WHY not in data:
+        return _as_json(redacted)
+    why = redact({WHY: data[WHY]}, limit=LONGEST_WHY)
+    return _as_json(Redacted(redacted.value | why.value, redacted.masked_paths + why.masked_paths))
+
+
+def _as_json(redacted: Redacted) -> str:
     value = redacted.value
     if redacted.masked_paths:
         value = {**value, "masked_paths": list(redacted.masked_paths)}

@@ -14,7 +14,7 @@ from approvals.states import Status
 from approvals.transitions import burn, record_result
 from observatory.approved import run_approved, run_ready
 from observatory.demo.models import Customer
-from telemetry.models import AuditEvent
+from telemetry.models import AuditEvent, Payload
 from tests.journeys.people import signed_in
 from tests.races.threads import at_once
 from tools import idempotency
@@ -196,6 +196,21 @@ def test_evidence_when_it_holds_a_secret_is_masked_in_the_trail(world: Any, cut_
     event = AuditEvent.objects.get(type="action.done")
     assert event.facts["why"].startswith("looked it up with ")
     assert secret not in event.data
+
+
+def test_evidence_when_long_is_in_the_trail_whole_and_shown_when_the_payload_is_gone(
+    world: Any, cut_off: CutOff
+) -> None:
+    """A mask is longer than what it replaces, and the end is as telling as the beginning."""
+    evidence = ("line of the log a@b.se\n" * 90)[:1_880] + "and it was done there"
+    assert len(evidence) > 1_900
+    signed_in(world.bob).post(cut_off.page, {"done": "yes", "evidence": evidence.replace("\n", "\r\n")})
+    why = AuditEvent.objects.get(type="action.done").facts["why"]
+    assert why == evidence.replace("a@b.se", "[masked email]")
+    action_page = reverse("admin:approvals_pendingaction_change", args=[cut_off.action.pk])
+    PendingAction.objects.update(arguments=None, result=None)
+    Payload.objects.all().delete()
+    assert dict(signed_in(world.bob).get(action_page).context["facts"])["Evidence"] == why
 
 
 @pytest.mark.race
