@@ -65,6 +65,9 @@ class Commit(AppendOnlyModel):
             # the attempts on one proposal; the list in admin
             models.Index(fields=["proposal_id"], name="commit_of_proposal"),
             models.Index(fields=["-created_at"], name="commit_newest"),
+            # the search in admin: what one trace did, and what became of one token
+            models.Index(fields=["trace_id"], name="commit_by_trace"),
+            models.Index(fields=["token_id"], name="commit_by_token"),
         ]
 
     def __str__(self) -> str:

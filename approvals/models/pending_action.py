@@ -128,6 +128,8 @@ class PendingAction(models.Model):
             models.Index(fields=["lease_until"], condition=Q(status="executing"), name="action_lapsed"),
             # one agent's own
             models.Index(fields=["agent", "-created_at"], name="action_by_agent"),
+            # the search in admin, by trace
+            models.Index(fields=["trace_id"], name="action_by_trace"),
         ]
 
     def __str__(self) -> str:

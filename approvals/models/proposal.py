@@ -71,6 +71,8 @@ class Proposal(AppendOnlyModel):
             # the list in admin, newest first; one agent's own
             models.Index(fields=["-created_at"], name="proposal_newest"),
             models.Index(fields=["agent", "-created_at"], name="proposal_by_agent"),
+            # the search in admin, by trace
+            models.Index(fields=["trace_id"], name="proposal_by_trace"),
         ]
 
     def __str__(self) -> str:
