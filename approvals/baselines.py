@@ -29,11 +29,13 @@ def approve_baseline(tool: Tool, prompt: str, note: str, actor: Actor, now: dt.d
     return _approved(tool, digest, masked(prompt), note, actor, now)
 
 
-def approve_prompt_of(proposal: Proposal, note: str, actor: Actor, now: dt.datetime) -> PromptBaseline:
-    """As above, of the prompt that the proposal came with, by the hash on its record."""
+def approve_prompt_of(proposal: Proposal, prompt: str, note: str, actor: Actor, now: dt.datetime) -> PromptBaseline:
+    """As above, of the prompt that the proposal came with: the one whose hash is on its record, and no other."""
     if not proposal.prompt_hash:
         raise ValidationError("The proposal came without a prompt.")
-    return _approved(proposal.tool, proposal.prompt_hash, proposal.prompt_masked, note, actor, now)
+    if prompt_hash(prompt) != proposal.prompt_hash:
+        raise ValidationError("This is not the prompt that the proposal came with.")
+    return _approved(proposal.tool, proposal.prompt_hash, masked(prompt), note, actor, now)
 
 
 def retire_baseline(baseline: PromptBaseline, actor: Actor, now: dt.datetime, why: str = "") -> bool:

@@ -16,6 +16,7 @@ from approvals.models import PromptBaseline
 from approvals.scoring import prompt_hash
 from telemetry.admin.acts import Act, ActsAdmin, ReasonForm, operator_of
 from telemetry.admin.generic import AnyForm
+from telemetry.visible import original, visible
 from telemetry.wording import ago, seen
 from tools.models import Tool
 
@@ -27,7 +28,7 @@ def in_force_words(tool: Tool) -> str:
     before = PromptBaseline.objects.in_force().filter(tool=tool).first()
     if before is None:
         return "none"
-    return f"approved {ago(before.approved_at)} by {before.approved_by}: {seen(before.prompt_masked, 160)}"
+    return f"approved {ago(before.approved_at)} by {before.approved_by}: {seen(original(before.prompt_masked), 160)}"
 
 
 class BaselineForm(AnyForm):
@@ -176,7 +177,7 @@ class PromptBaselineAdmin(ActsAdmin):
 
     @display(description="Prompt, masked")
     def prompt_short(self, baseline: PromptBaseline) -> str:
-        return seen(baseline.prompt_masked, 60)
+        return seen(original(baseline.prompt_masked), 60)
 
     @display(description="Since", ordering="approved_at")
     def approved(self, baseline: PromptBaseline) -> str:
@@ -187,15 +188,15 @@ class PromptBaselineAdmin(ActsAdmin):
         return ago(baseline.retired_at) if baseline.retired_at else ""
 
 
-def approval_act(tool: Tool, digest: str, shown: str, note: str = "") -> Act:
-    """What approving this prompt comes to."""
+def approval_act(tool: Tool, digest: str, shown: str, note: str = "", *, whole: bool = False) -> Act:
+    """What approving this prompt comes to. Shown is what will be stored of it, or the whole of it."""
     return Act(
         title=f"Approve a prompt for {tool.name}",
         facts=(
             ("Tool", tool.name),
             ("In force now", in_force_words(tool)),
             ("SHA-256 of the new one", digest),
-            *((("Note", note),) if note else ()),
+            *((("Note", visible(note)),) if note else ()),
         ),
         consequences=(
             f"The next proposal of {tool.name} with exactly this prompt has prompt drift 0; with another, or none, 1.",
@@ -203,6 +204,6 @@ def approval_act(tool: Tool, digest: str, shown: str, note: str = "") -> Act:
             "Proposals that are scored already keep their score.",
         ),
         button="Approve the prompt",
-        block_title="Prompt, as it will be stored: masked",
+        block_title="Prompt, whole; it is stored masked" if whole else "Prompt, as it will be stored: masked",
         block=shown,
     )

@@ -1,6 +1,5 @@
 """The list of what waits for people and what became of it, and the page of each."""
 
-import uuid
 from typing import Any
 
 from django.contrib import admin
@@ -15,10 +14,12 @@ from approvals.admin.bulk_decisions import BulkDecisions
 from approvals.admin.decision_page import DecisionPage, may_reject, why_not
 from approvals.admin.record import LABELS, facts_of
 from approvals.admin.resolution_page import ResolutionPage, may_settle, why_not_settle
+from approvals.admin.searching import by_id_or_trace
 from approvals.models import PendingAction, Vote
 from approvals.states import Status
 from approvals.wording import arguments_line
-from telemetry.admin.audit import records_of
+from telemetry.admin.acts import events_about
+from telemetry.visible import visible
 from telemetry.wording import ago, left, seen
 
 # A subquery is run for the rows of one page; a join would count for every row of the table.
@@ -32,14 +33,6 @@ AGREED = Coalesce(
     ),
     0,
 )
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 @admin.register(PendingAction)
@@ -63,12 +56,7 @@ class PendingActionAdmin(DecisionPage, ResolutionPage, BulkDecisions):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PendingAction], search_term: str
     ) -> tuple[QuerySet[PendingAction], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        if len(term) == 36:
-            return queryset.filter(pk=term) if _is_uuid(term) else queryset.none(), False
-        return queryset.filter(trace_id=term), False
+        return by_id_or_trace(queryset, search_term, "pk"), False
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """The buttons stand beside the arguments on the record's page, not in its head."""
@@ -91,12 +79,12 @@ class PendingActionAdmin(DecisionPage, ResolutionPage, BulkDecisions):
             "facts": facts_of(pending),
             "arguments_note": sentence,
             "arguments": arguments,
-            "votes": pending.votes.all(),
+            "votes": [(vote, visible(vote.reason)) for vote in pending.votes.all()],
             "why_not": _why_not(pending, request.user),
             "may_decide": not why_not(pending, request.user),
             "may_reject": may_reject(pending, request.user),
             "may_settle": may_settle(pending, request.user),
-            "events_link": records_of("auditevent", pending.trace_id),
+            "events_link": events_about(self.subject_kind, str(pending.pk)),
             "media": self.media,
         }
         return TemplateResponse(request, "approvals/pending_action.html", context)

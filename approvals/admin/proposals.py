@@ -24,19 +24,22 @@ from approvals.admin.signals_table import signal_rows, verdict_words
 from approvals.arguments import masked_document
 from approvals.baselines import approve_prompt_of
 from approvals.models import Commit, PromptBaseline, Proposal
-from approvals.scoring import Signals, Weights
-from telemetry.admin.acts import ActsAdmin, ReasonForm, operator_of
-from telemetry.admin.audit import records_of
+from approvals.scoring import Signals, Weights, prompt_hash
+from telemetry.admin.acts import ActsAdmin, ReasonForm, events_about, operator_of
 from telemetry.canonical import parse
 from telemetry.encryption import CannotOpen
 from telemetry.models import Payload
 from telemetry.recorder import Subject, show_payload
-from telemetry.visible import pretty, visible
+from telemetry.visible import original, pretty, visible
 from telemetry.wording import ago
 from tools.admin.tags import BAD, GOOD
 from tools.reasons import reason
 
 ATTEMPTS_SHOWN = 50
+PROMPT_NOT_WHOLE = (
+    "Its prompt can't be shown to you whole, so it can't be approved here: the whole is for those who may read "
+    "payloads, and is not kept for ever. Whoever has the prompt can approve it under Approved prompts."
+)
 
 
 @admin.register(Proposal)
@@ -95,7 +98,7 @@ class ProposalAdmin(ActsAdmin):
             "attempts": [_attempt(commit) for commit in _attempts_on(proposal)],
             "may_approve_prompt": bool(proposal.prompt_hash) and self.has_approve_prompt_permission(request),
             "is_baseline": _is_baseline(proposal),
-            "events_link": records_of("auditevent", proposal.trace_id),
+            "events_link": events_about(self.subject_kind, str(proposal.pk)),
             "media": self.media,
         }
         return TemplateResponse(request, "approvals/proposal.html", context)
@@ -108,21 +111,27 @@ class ProposalAdmin(ActsAdmin):
 
     def _evidence(self, request: HttpRequest, proposal: Proposal) -> tuple[str, str]:
         """What was scored, for this reader: in full, the reading on record, or masked. With a sentence."""
-        masked = visible(proposal.prompt_masked, block=True) or "No prompt was sent."
+        masked = proposal.prompt_masked or "No prompt was sent."
         if proposal.evidence_id is None:
             return "There was neither a prompt nor an output.", ""
         if not request.user.has_perm("telemetry.view_payload"):
             return "The prompt, masked: only those who may read payloads see it and the outputs in full.", masked
-        payload = Payload.objects.filter(pk=proposal.evidence_id).first()
-        if payload is None:
+        if not Payload.objects.filter(pk=proposal.evidence_id).exists():
             return "The outputs are not kept any more. What follows is the prompt, masked.", masked
-        try:
-            about = Subject("proposal", str(proposal.pk), proposal.tool.name)
-            content = show_payload(payload, operator_of(request), about, proposal.trace_id)
-        except CannotOpen:
+        evidence = _read_evidence(request, proposal)
+        if evidence is None:
             return "The outputs can't be opened with the present keys. What follows is the prompt, masked.", masked
-        found = pretty(parse(content, max_bytes=len(content)))
-        return "In full, exactly as it was scored. That you read it is on record.", found
+        return "In full, exactly as it was scored. That you read it is on record.", pretty(evidence)
+
+    def _whole_prompt(self, request: HttpRequest, proposal: Proposal) -> str | None:
+        """The prompt that the hash is of: as stored, where nothing of it was masked or cut; else for those who may."""
+        stored = original(proposal.prompt_masked)
+        if prompt_hash(stored) == proposal.prompt_hash:
+            return stored
+        if not request.user.has_perm("telemetry.view_payload"):
+            return None
+        evidence = _read_evidence(request, proposal)
+        return str(evidence["prompt"]) if evidence else None
 
     # the one act that starts here
 
@@ -136,18 +145,22 @@ class ProposalAdmin(ActsAdmin):
     @action(description="Approve this prompt", url_path="approve-prompt", permissions=["approve_prompt"])
     def approve_prompt(self, request: HttpRequest, object_id: str) -> HttpResponse:
         proposal = self._readable(request, object_id)
+        prompt = self._whole_prompt(request, proposal)
+        if prompt is None:
+            messages.error(request, f"{PROMPT_NOT_WHOLE} Nothing was changed.")
+            return redirect("admin:approvals_proposal_change", proposal.pk)
         form = ReasonForm(request.POST if request.method == "POST" else None)
         refused, status = "", 200
         if request.method == "POST" and form.is_valid():
             try:
                 note = form.cleaned_data["reason"]
-                baseline = approve_prompt_of(proposal, note, operator_of(request), timezone.now())
+                baseline = approve_prompt_of(proposal, prompt, note, operator_of(request), timezone.now())
             except ValidationError as problem:
                 refused, status = f"{' '.join(problem.messages)} Nothing was changed.", 409
             else:
                 messages.success(request, f"Approved: proposals of {proposal.tool.name} are compared with it from now.")
                 return redirect("admin:approvals_promptbaseline_change", baseline.pk)
-        act = approval_act(proposal.tool, proposal.prompt_hash or "none", visible(proposal.prompt_masked, block=True))
+        act = approval_act(proposal.tool, proposal.prompt_hash or "none", visible(prompt, block=True), whole=True)
         return self.act_page(request, proposal, act, form, refused=refused, status=status)
 
     # columns
@@ -171,6 +184,20 @@ class ProposalAdmin(ActsAdmin):
         return ago(proposal.created_at)
 
 
+def _read_evidence(request: HttpRequest, proposal: Proposal) -> dict[str, Any] | None:
+    """What was scored, the reading on record; None where it is not kept any more or can't be opened."""
+    payload = Payload.objects.filter(pk=proposal.evidence_id).first()
+    if payload is None:
+        return None
+    about = Subject("proposal", str(proposal.pk), proposal.tool.name)
+    try:
+        content = show_payload(payload, operator_of(request), about, proposal.trace_id)
+    except CannotOpen:
+        return None
+    found: dict[str, Any] = parse(content, max_bytes=len(content))
+    return found
+
+
 def _status_of(proposal: Proposal) -> str:
     pending = getattr(proposal, "action", None)
     return pending.get_status_display() if pending else "not recorded"
@@ -186,7 +213,9 @@ def _is_baseline(proposal: Proposal) -> bool:
 
 
 def _attempts_on(proposal: Proposal) -> QuerySet[Commit]:
-    return Commit.objects.select_related("agent").filter(proposal_id=proposal.pk)[:ATTEMPTS_SHOWN]
+    """The one that was accepted first, however many were refused since; then the newest."""
+    attempts = Commit.objects.select_related("agent").filter(proposal_id=proposal.pk)
+    return attempts.order_by("-accepted", "-created_at")[:ATTEMPTS_SHOWN]
 
 
 def _attempt(commit: Commit) -> dict[str, Any]:

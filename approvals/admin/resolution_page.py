@@ -17,7 +17,7 @@ from approvals.models import PendingAction
 from approvals.resolution import LONGEST_EVIDENCE, MAY_RESOLVE, SHORTEST_EVIDENCE, resolve
 from approvals.states import Status
 from approvals.wording import to_the_second
-from telemetry.admin.acts import Act
+from telemetry.admin.acts import Act, events_about
 from telemetry.admin.audit import records_of
 from telemetry.wording import ago
 from tools.contract import Stop
@@ -67,13 +67,13 @@ def _what_is_known(pending: PendingAction) -> Facts:
         ("Cut off", f"{to_the_second(moment)}, {ago(moment)}" if moment else "at an unknown time"),
         ("Why", ended_because(pending)),
         ("Look it up by", _known_by(pending)),
-        (
-            "Trace",
-            format_html(
-                '<a class="record-link" href="{}">{}</a>', records_of("auditevent", pending.trace_id), pending.trace_id
-            ),
-        ),
+        ("Trace", _linked(records_of("auditevent", pending.trace_id), pending.trace_id)),
+        ("On record", _linked(events_about("pending_action", str(pending.pk)), "Audit events of this action")),
     )
+
+
+def _linked(address: str, words: str) -> str:
+    return format_html('<a class="record-link" href="{}">{}</a>', address, words)
 
 
 def _known_by(pending: PendingAction) -> str:

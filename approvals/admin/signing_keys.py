@@ -16,6 +16,7 @@ from approvals.models import PendingAction, SigningKey
 from approvals.signing_keys import revoke, rotate
 from approvals.states import Status
 from telemetry.admin.acts import Act, ActsAdmin, ReasonForm, operator_of
+from telemetry.visible import visible
 from telemetry.wording import ago
 
 LABELS = {
@@ -42,7 +43,7 @@ def open_proposals(key: SigningKey) -> int:
 @admin.register(SigningKey)
 class SigningKeyAdmin(ActsAdmin):
     subject_kind = "signing_key"
-    list_display = ("kid", "status_label", "made", "retired_at", "revoked_at", "revoked_because")
+    list_display = ("kid", "status_label", "made", "retired_at", "revoked_at", "why_revoked")
     list_filter = (("status", ChoicesDropdownFilter),)
     search_fields = ("kid",)
     search_help_text = "Key id."
@@ -50,9 +51,9 @@ class SigningKeyAdmin(ActsAdmin):
     actions_detail = ("revoke",)
     fieldsets = (
         (None, {"fields": ("kid", "status_label", "open_tokens")}),
-        ("When and why", {"fields": ("created_at", "retired_at", "revoked_at", "revoked_because")}),
+        ("When and why", {"fields": ("created_at", "retired_at", "revoked_at", "why_revoked")}),
     )
-    readonly_fields = ("status_label", "open_tokens")
+    readonly_fields = ("status_label", "open_tokens", "why_revoked")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -138,6 +139,10 @@ class SigningKeyAdmin(ActsAdmin):
     @display(description="Made", ordering="created_at")
     def made(self, key: SigningKey) -> str:
         return ago(key.created_at)
+
+    @display(description="Revoked because")
+    def why_revoked(self, key: SigningKey) -> str:
+        return visible(key.revoked_because)
 
     @display(description="Open proposals with its tokens")
     def open_tokens(self, key: SigningKey) -> int:

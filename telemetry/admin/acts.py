@@ -58,6 +58,11 @@ def shown(value: Any) -> SafeString:
     return format_html('<pre class="json-block">{}</pre>', pretty(value))
 
 
+def events_about(kind: str, subject_id: str) -> str:
+    """The list of audit events of one thing, under whichever trace."""
+    return f"{reverse('admin:telemetry_auditevent_changelist')}?{urlencode({'subject': f'{kind}:{subject_id}'})}"
+
+
 class ActsAdmin(ListAdmin):
     """A list whose rows are changed only by functions of an `actions` module: `save_model` calls one. No deletion.
 
@@ -71,8 +76,7 @@ class ActsAdmin(ListAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         if self.subject_kind and request.user.has_perm("telemetry.view_auditevent"):
-            events = reverse("admin:telemetry_auditevent_changelist")
-            return redirect(f"{events}?{urlencode({'subject': f'{self.subject_kind}:{object_id}'})}")
+            return redirect(events_about(self.subject_kind, object_id))
         page: HttpResponse = super().history_view(request, object_id, extra_context)
         return page
 
