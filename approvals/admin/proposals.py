@@ -186,7 +186,7 @@ class ProposalAdmin(ActsAdmin):
 
 def _read_evidence(request: HttpRequest, proposal: Proposal) -> dict[str, Any] | None:
     """What was scored, the reading on record; None where it is not kept any more or can't be opened."""
-    payload = Payload.objects.filter(pk=proposal.evidence_id).first()
+    payload = Payload.objects.filter(pk=proposal.evidence_id).first() if proposal.evidence_id else None
     if payload is None:
         return None
     about = Subject("proposal", str(proposal.pk), proposal.tool.name)
