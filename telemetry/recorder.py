@@ -21,7 +21,7 @@ from telemetry.redaction import Redacted, redact
 _known_days: set[dt.date] = set()
 REFUSAL_SHARDS = 16
 # What a person wrote stands under this name in the data of an event, and is kept whole: forms bound it at 2,000
-# characters, and a mask can be several times as long as what it replaces.
+# characters, and a mask can be several times as long as what it replaces. A program's is cut here.
 WHY = "why"
 LONGEST_WHY = 12_000
 
