@@ -30,6 +30,9 @@ def answer_of(
             "pending_action_id": str(action.pk),
             "approvals_needed": action.quorum,
         }
+    if action.status == Status.APPROVED:
+        # Its time is over; the sweep has yet to say so.
+        return {"status": Status.EXPIRED, "reason": "action_expired", **common}
     return {"status": "committed" if action.status == Status.DONE else action.status, "reason": action.reason, **common}
 
 

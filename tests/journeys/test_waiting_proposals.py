@@ -150,7 +150,7 @@ def test_a_proposal_past_its_time_has_no_token_any_more(world, waits):
     ends = PendingAction.objects.get().expires_at
     with time_machine.travel(ends, tick=False):
         over = caller.get(path_of(body)).json()
-    assert over["status"] != "allowed"
+    assert (over["status"], over["reason"]) == ("expired", "action_expired")
     assert "commit_token" not in over
     assert CommitToken.objects.count() == (0 if waits else 1)
     with time_machine.travel(ends - dt.timedelta(seconds=1), tick=False):
