@@ -66,6 +66,12 @@ VARIABLES = (
     Variable("OBSERVATORY_MODEL_NAME", str, "", "The model that the endpoint is asked for; required with its address."),
     Variable("OBSERVATORY_MODEL_KEY", str, "", "The endpoint's key, sent to it as a bearer token."),
     Variable("OBSERVATORY_MODEL_TIMEOUT_S", float, 20.0, "Most seconds that both outputs of a proposal may take."),
+    Variable(
+        "OBSERVATORY_MCP_ORIGINS",
+        list,
+        [],
+        "Origins of browser pages that may call /mcp, as https://host; others are 403.",
+    ),
     Variable("OBSERVATORY_DB_POOL_MAX", int, 16, "Most database connections of one process."),
     Variable("OBSERVATORY_SPAN_DAYS", int, 30, "Days that spans are kept."),
     Variable(

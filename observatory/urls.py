@@ -8,12 +8,14 @@ from observatory.doors.actions import ActionView, ConfirmView
 from observatory.doors.audit import AuditEventsView
 from observatory.doors.decisions import DecisionsView
 from observatory.doors.health import HealthView, ReadyView
+from observatory.doors.mcp.view import McpView
 from observatory.doors.proposals import CommitView, ProposalsView, ProposalView
 from observatory.doors.rest import ToolCallView, ToolsView
 from observatory.doors.results import ResultView
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("mcp", McpView.as_view(), name="mcp"),
     path("mcp/tools", ToolsView.as_view(), name="tools"),
     path("tools/<str:name>", ToolCallView.as_view(), name="tool-call"),
     path("confirm/<str:action_id>", ConfirmView.as_view(), name="confirm"),

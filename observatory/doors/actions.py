@@ -1,9 +1,6 @@
 """Pending actions over REST: look, wait, cancel; decide by a key that may confirm."""
 
-import threading
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from django.utils import timezone
@@ -13,25 +10,21 @@ from rest_framework.views import APIView
 
 from approvals import actions
 from approvals.models import PendingAction
-from approvals.states import OPEN, Status
+from approvals.states import Status
+from observatory.action_status import LONGEST_WAIT_S, action_of, described
 from observatory.approved import run_approved
 from observatory.doors import openapi
 from observatory.doors.body import json_object
 from observatory.doors.key_authentication import caller_of, record_refusal, snapshot_of
 from observatory.doors.problem import Refusal, problem
-from telemetry.connections import release_connection
 from telemetry.recorder import Actor
 from tools.contract import Outcome, Stop
 from tools.idempotency import stored_answer
 from tools.models import AgentKey
 from tools.reasons import Reason
 from tools.scopes import Scope
-from tools.snapshot import KeyView, Snapshot, current
+from tools.snapshot import KeyView, Snapshot
 
-LONGEST_WAIT_S = 30
-POLL_S = 0.25
-# Waiting holds a thread, so that only so many may wait in one process; the others are answered at once.
-_waiting = threading.BoundedSemaphore(16)
 HELD_FIELDS = ("requires_confirmation", "pending_action_id")
 
 
@@ -136,16 +129,10 @@ class ActionView(APIView):
         key = caller_of(request)
         wanted, seconds = action_id_of(action_id), _wait_of(request)
 
-        def look() -> PendingAction:
-            if current().keys_by_public_id.get(key.public_id) is None:
-                raise Refusal("unauthenticated")  # revoked while it waited
-            found = PendingAction.objects.select_related("tool", "result").asked_by(key.agent_id).filter(pk=wanted)
-            action = found.first()
-            if action is None:
-                raise Refusal("unknown_action")
-            return action
-
-        return Response(described(_awaited(look, seconds)), headers={"Cache-Control": "no-store"})
+        found = action_of(key, wanted, wait_s=seconds)
+        if isinstance(found, Stop):
+            raise Refusal(found.code, found.detail)
+        return Response(described(found), headers={"Cache-Control": "no-store"})
 
     @openapi.cancel
     def delete(self, request: Request, action_id: str) -> Response:
@@ -158,48 +145,8 @@ class ActionView(APIView):
         return Response(described(cancelled))
 
 
-def _awaited(look: Callable[[], PendingAction], seconds: float) -> PendingAction:
-    """The action once it has ended, or as it is when the time is over. Holds no database connection while it waits."""
-    deadline = time.monotonic() + seconds
-    action = look()
-    if seconds == 0 or not _waiting.acquire(blocking=False):
-        return action
-    try:
-        while _goes_on(action) and time.monotonic() < deadline:
-            release_connection()
-            time.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
-            action = look()
-        return action
-    finally:
-        _waiting.release()
-
-
-def _goes_on(action: PendingAction) -> bool:
-    """Somebody else has yet to do something. An approved proposal waits for its own agent."""
-    if action.status == Status.APPROVED and action.proposal_id is not None:
-        return False
-    return action.status in (*OPEN, Status.EXECUTING)
-
-
 def _wait_of(request: Request) -> float:
     text = request.query_params.get("wait", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= 2) or int(text) > LONGEST_WAIT_S:
         raise Refusal("invalid_parameter", f"wait is a whole number of seconds, at most {LONGEST_WAIT_S}.")
     return float(text)
-
-
-def described(action: PendingAction) -> dict[str, Any]:
-    """Shape: pending_action_id, tool, status, reason, approvals, approvals_needed, expires_at, result or null."""
-    stored = stored_answer(action.result)
-    return {
-        "pending_action_id": str(action.pk),
-        "tool": action.tool.name,
-        "status": action.status,
-        "reason": action.reason,
-        "approvals": action.votes.filter(approve=True).count(),
-        "approvals_needed": action.quorum,
-        "created_at": action.created_at.isoformat(),
-        "expires_at": action.expires_at.isoformat(),
-        "result": stored["body"] if stored and action.status == Status.DONE else None,
-        **({"proposal_id": str(action.proposal_id)} if action.proposal_id is not None else {}),
-    }

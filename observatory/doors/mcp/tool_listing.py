@@ -1,0 +1,30 @@
+"""What a key sees, as MCP lists it. One bad entry spoils a client's whole list, so each is made to fit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from observatory.discovery import listing
+from observatory.doors.mcp.own_tools import STATUS_TOOL, needs_status_tool
+from tools.snapshot import KeyView, Snapshot
+
+NAMESPACE = "org.mcp-observatory/"
+
+
+def tools_of(key: KeyView, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """MCP's Tool objects, by name, as `listing` says; with the tool that tells where a held call stands."""
+    entries = listing(key, snapshot)["tools"]
+    own = [dict(STATUS_TOOL)] if needs_status_tool(entries) else []
+    return [*(_tool(entry) for entry in entries), *own]
+
+
+def _tool(entry: Mapping[str, Any]) -> dict[str, Any]:
+    described = {
+        "name": entry["name"],
+        "title": entry["title"],
+        "description": entry["description"],
+        "inputSchema": {"type": "object", **entry["input_schema"]},
+        "annotations": {name: value for name, value in entry["annotations"].items() if value is not None},
+        "_meta": {NAMESPACE + name: entry[name] for name in ("gate", "risk", "version")},
+    }
+    schema = entry["output_schema"]
+    return described | ({"outputSchema": schema} if schema and schema.get("type") == "object" else {})
