@@ -96,6 +96,9 @@ _TABLE = (
         "Two phases required",
         "This tool runs only by a proposal and its commit.",
     ),
+    Reason(
+        "denied_origin", 403, DENIED_REQUEST, "Origin refused", "A page of this site may not call; see its setting."
+    ),
     Reason("scope_missing", 403, DENIED_POLICY, "Scope missing", "The key lacks the scope that this act needs."),
     Reason(
         "own_request",

@@ -135,6 +135,32 @@ tool_call = extend_schema(
     ],
 )
 
+mcp = extend_schema(
+    operation_id="mcp",
+    summary="MCP over streamable HTTP: one JSON-RPC message, one answer",
+    description="Spoken by MCP clients of every version; see the documentation's page on connecting over MCP.",
+    request={"application/json": OBJECT},
+    responses={
+        200: OpenApiResponse(OBJECT, description="The JSON-RPC response, or its error."),
+        202: OpenApiResponse(description="A notification was taken."),
+        (400, "application/json"): OpenApiResponse(OBJECT, description="A JSON-RPC error: it can't be read."),
+        (404, "application/json"): OpenApiResponse(OBJECT, description="A JSON-RPC error: no such method."),
+        **problems(401, 403, 406, 415, 429, 503),
+    },
+    examples=[
+        example(
+            "a call",
+            {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "tools/call",
+                "params": {"name": "search_customer", "arguments": {"query": "acme"}},
+            },
+            request_only=True,
+        )
+    ],
+)
+
 confirm = extend_schema(
     operation_id="confirm_action",
     summary="Approve or reject a pending action",

@@ -18,6 +18,7 @@ STATUS_OF = {
     "denied_policy": 403,
     "no_network": 403,
     "two_phase_required": 403,
+    "denied_origin": 403,
     "scope_missing": 403,
     "own_request": 403,
     "voter_not_eligible": 403,

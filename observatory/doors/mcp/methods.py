@@ -51,7 +51,7 @@ def answer(message: Message, caller: Caller) -> dict[str, Any]:
         method = None
     if method is None:
         raise RpcError(METHOD_NOT_FOUND, "Method not found", message.method)
-    found = {"resultType": "complete", **method(message, caller)}
+    found = {**({"resultType": "complete"} if message.stateless else {}), **method(message, caller)}
     try:
         result = methods.serialize_server_result(message.method, message.version, found)
     except ValidationError:
