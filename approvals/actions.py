@@ -15,6 +15,7 @@ from telemetry.recorder import Actor, Subject, record_event
 from tools.contract import Stop, deny
 
 log = logging.getLogger(__name__)
+LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
 
     Locks: the action's row, so that votes are counted one after the other.
     """
+    reason = reason[:LONGEST_REASON]
     with transaction.atomic():
         action = (
             PendingAction.objects.select_for_update(of=("self",))
@@ -75,7 +77,7 @@ def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
             operator=user,
             operator_name=user.get_username(),
             approve=approve,
-            reason=reason[:300],
+            reason=reason,
             args_digest=action.args_digest,
             via=via,
             created_at=now,

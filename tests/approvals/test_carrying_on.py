@@ -5,10 +5,11 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from approvals.actions import decide
+from approvals.actions import decide, recover_lapsed
 from approvals.models import PendingAction
 from approvals.states import Status
 from approvals.transitions import burn
+from observatory.approved import carry_on_lapsed
 from observatory.tasks import recover_actions
 from telemetry.models import AuditEvent
 from telemetry.recorder import SYSTEM
@@ -67,6 +68,15 @@ def test_what_may_not_be_carried_on_is_unknown(world, cut_off, change):
     cut_off.refresh_from_db()
     assert (cut_off.status, cut_off.reason, status_of(world)) == (Status.UNKNOWN, "outcome_unknown", "active")
     assert not AuditEvent.objects.filter(type="action.retried").exists()
+
+
+def test_what_a_sweep_had_no_time_for_is_left_for_the_next(world, cut_off):
+    """Giving up first would make `unknown` of what could have been carried on."""
+    assert carry_on_lapsed(limit=0) == 0
+    assert recover_lapsed(timezone.now()) == 0
+    cut_off.refresh_from_db()
+    assert cut_off.status == Status.EXECUTING
+    assert recover_actions() == 1
 
 
 def test_that_the_second_run_did_nothing_says_nothing_of_the_first(world, cut_off):

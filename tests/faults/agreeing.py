@@ -121,13 +121,9 @@ AGREEING = (  # between the two phases
         ),
     ),
     fault(
-        "the sweep gives up before it carries on",
-        f"{T_CARRYING}::test_a_run_of_an_idempotent_tool_goes_on_once_under_the_next_fence",
-        (
-            "observatory/tasks.py",
-            "    carried_on = carry_on_lapsed()\n    return carried_on + recover_lapsed(timezone.now())",
-            "    given_up = recover_lapsed(timezone.now())\n    return given_up + carry_on_lapsed()",
-        ),
+        "the sweep gives up what the next one could carry on",
+        "tests/approvals/test_carrying_on.py::test_what_a_sweep_had_no_time_for_is_left_for_the_next",
+        (ACTIONS, "if not may_be_carried_on(action, now)]", "if action.pk]"),
     ),
     fault(
         "an idempotency key is not told that the outcome is unknown",
