@@ -20,9 +20,18 @@ def time_to_decide(call: ToolCall) -> dt.timedelta:
 
 
 def action_of(
-    call: ToolCall, action_id: uuid.UUID, status: Status, expires_at: dt.datetime, proposal: Proposal | None = None
+    call: ToolCall,
+    action_id: uuid.UUID,
+    status: Status,
+    expires_at: dt.datetime,
+    *,
+    proposal: Proposal | None = None,
+    waits: bool = True,
 ) -> PendingAction:
-    """The pending action is part of the running transaction, and its arguments as a payload."""
+    """The pending action is part of the running transaction, and its arguments as a payload.
+
+    Its quorum is 0 where it does not wait: nobody has to agree.
+    """
     assert call.key and call.tool and call.decision
     now, terms = call.received_at, call.decision.approval
     action = PendingAction(
@@ -39,7 +48,7 @@ def action_of(
         arguments=store_payload(Payload.Purpose.ARGUMENTS, call.canonical, expires_at + ARGUMENTS_KEPT_FOR, now),
         args_digest=call.digest,
         args_masked=masked_json({"arguments": dict(call.arguments)}),
-        quorum=max(terms.quorum, 1),
+        quorum=max(terms.quorum, 1) if waits else 0,
         eligible_groups=list(terms.groups),
         # What a rule could not decide is for somebody else, whatever the policy says of confirming for oneself.
         self_confirm=call.decision.self_confirm and not call.decision.errors,

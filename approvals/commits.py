@@ -157,11 +157,12 @@ def _burnt(attempt: Attempt, genuine: Genuine, arguments: Mapping[str, Any], sen
         code = _why_not(action, genuine)
         if code or action is None:
             return _refused(attempt, genuine, code or "unknown_proposal")
-        permit = burn_locked(action, Door.COMMIT, attempt.now, actor=_actor(attempt))
+        commit = _row(attempt, genuine, "allowed")
+        proof = {"commit_id": str(commit.pk), "proof_id": genuine.claims.token_id}
+        permit = burn_locked(action, Door.COMMIT, attempt.now, actor=_actor(attempt), facts=proof)
         if isinstance(permit, Refused):
             # Locked and approved, so only its time can have run out while this waited.
             return _refused(attempt, genuine, "expired" if permit.code == "already_decided" else permit.code)
-        commit = _row(attempt, genuine, "allowed")
         commit.save(force_insert=True)
         Nonce(
             nonce=genuine.claims.nonce,

@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from approvals.proposing import propose
 from approvals.requests import request_action
 from tools.contract import Pass, Stage, Stop, ToolCall, Verdict, deny
+from tools.policy.effects import Effect
 from tools.policy.evaluator import Decision
 from tools.scopes import Scope
 
@@ -32,6 +33,18 @@ def may_confirm_itself(call: ToolCall) -> bool:
 def _owner_may_decide(owner_id: int) -> bool:
     owner = get_user_model().objects.filter(pk=owner_id, is_active=True).first()
     return owner is not None and owner.has_perm(MAY_DECIDE)
+
+
+def by_the_rule_that_asks(call: ToolCall, decision: Decision) -> ToolCall:
+    """The call with the rule named because of which a person is asked, where a stricter one was named."""
+    if decision.effect is Effect.REQUIRE_APPROVAL:
+        return call
+    asks = (name for name, effect, said in decision.matched if said == "error" or _asks(effect, said))
+    return call.with_(decision=replace(decision, rule=next(asks, decision.rule)))
+
+
+def _asks(effect: str, said: str) -> bool:
+    return effect == Effect.REQUIRE_APPROVAL.value and said == "matched"
 
 
 def needs_a_person(call: ToolCall) -> bool:
@@ -84,4 +97,5 @@ class RiskGate(Stage):
             return propose(call, waits=False)
         if call.confirm and may_confirm_itself(call):
             return propose(call.with_(confirmed_by_key=True), waits=False)
-        return propose(call if call.decision.requires_approval else by_the_tool(call, call.decision), waits=True)
+        by_rule = call.decision.requires_approval
+        return propose((by_the_rule_that_asks if by_rule else by_the_tool)(call, call.decision), waits=True)

@@ -24,6 +24,7 @@ from telemetry.visible import visible
 from tools import idempotency
 from tools.contract import Stop, ToolCall, Verdict
 
+WHY = {Status.BLOCKED: "its score", Status.PENDING: "", Status.APPROVED: "nobody has to agree"}
 # What is stored nowhere.
 PROOF = ("commit_token", "token_id")
 CODES = {Status.BLOCKED: "low_integrity", Status.PENDING: "approval_required", Status.APPROVED: "proposed"}
@@ -50,7 +51,7 @@ def _recorded(call: ToolCall, assessment: Assessment, status: Status) -> Mapping
     proposal = _proposal(call, assessment, now)
     proposal.save(force_insert=True)
     action = _action(call, proposal, status, now)
-    why = "its score" if status is Status.BLOCKED else "confirmed by its own key" if call.confirmed_by_key else ""
+    why = WHY[status] if not call.confirmed_by_key else "confirmed by its own key, as the policy allows"
     moved = move(action, Status.PROPOSED, status, why=why)
     assert moved, "nobody else can see the row yet"
     if status is Status.PENDING:
@@ -116,16 +117,19 @@ def _evidence(call: ToolCall, assessment: Assessment, now: dt.datetime) -> uuid.
 
 def _action(call: ToolCall, proposal: Proposal, status: Status, now: dt.datetime) -> PendingAction:
     assert call.key and call.tool
-    lasts = time_to_decide(call) if status is Status.PENDING else dt.timedelta(seconds=proposal.commit_within_s)
+    waits = status is Status.PENDING
+    lasts = time_to_decide(call) if waits else dt.timedelta(seconds=proposal.commit_within_s)
     # Whole seconds: its token says so, and the earlier of two ends would surprise.
-    action = action_of(call, proposal.pk, Status.PROPOSED, now.replace(microsecond=0) + lasts, proposal)
-    waits = {"quorum": action.quorum, "groups": action.eligible_groups} if status is Status.PENDING else {}
+    action = action_of(
+        call, proposal.pk, Status.PROPOSED, now.replace(microsecond=0) + lasts, proposal=proposal, waits=waits
+    )
+    needs = {"quorum": action.quorum, "groups": action.eligible_groups} if waits else {}
     record_event(
         "action.requested",
         Actor("agent", call.key.public_id, call.key.agent_name),
         Subject("pending_action", str(proposal.pk), call.tool.name),
         trace_id=call.trace.trace_id,
-        data={"args_sha256": call.digest, "proposal": True, "composite_score": proposal.composite_score} | waits,
+        data={"args_sha256": call.digest, "proposal": True, "composite_score": proposal.composite_score} | needs,
         now=now,
     )
     return PendingAction.objects.select_related("tool", "agent_key", "policy_revision").get(pk=proposal.pk)

@@ -1,6 +1,7 @@
 """The only writer of a pending action's status: compare-and-swap, one event, one transaction."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from tools.scopes import Scope
 LEASE = dt.timedelta(seconds=330)
 # The first run and two more; what was cut off three times is for an operator to look at.
 MOST_RUNS = 3
+NO_FACTS: Mapping[str, str] = {}
 EVENTS: dict[Status, str] = {status: f"action.{status.value}" for status in Status if status is not Status.PROPOSED}
 
 
@@ -41,6 +43,7 @@ def move(  # noqa: PLR0913 (from where to where, by whom and why)
     why: str = "",
     unexpired: bool = False,
     under_fence: int | None = None,
+    facts: Mapping[str, str] = NO_FACTS,
     **fields: Any,
 ) -> bool:
     """True: the action went from `old` to `new`, and its one event is written. False: it was not in `old` any more."""
@@ -65,6 +68,7 @@ def move(  # noqa: PLR0913 (from where to where, by whom and why)
                 "args_sha256": action.args_digest,
                 **({"reason": reason} if reason else {}),
                 **({"why": why} if why else {}),
+                **facts,
             },
         )
     action.status, action.reason = new, reason
@@ -100,7 +104,9 @@ def locked_for_burn(action_id: Any) -> PendingAction | None:
     return rows.select_for_update(of=("self",)).select_related("policy_revision", "tool", "proposal").get()
 
 
-def burn_locked(action: PendingAction, kind: Door, now: dt.datetime, *, actor: Actor = SYSTEM) -> Permit | Refused:
+def burn_locked(
+    action: PendingAction, kind: Door, now: dt.datetime, *, actor: Actor = SYSTEM, facts: Mapping[str, str] = NO_FACTS
+) -> Permit | Refused:
     """The burn itself, of an action that `locked_for_burn` answered in the running transaction."""
     why_not = changed_since(action, now)
     if why_not:
@@ -113,6 +119,7 @@ def burn_locked(action: PendingAction, kind: Door, now: dt.datetime, *, actor: A
         Status.APPROVED,
         Status.EXECUTING,
         actor=actor,
+        facts=facts,
         unexpired=True,
         fence=action.fence + 1,
         lease_until=Now() + LEASE,

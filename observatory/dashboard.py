@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
-from approvals.models import PendingAction
+from approvals.models import Commit, PendingAction
 from approvals.notices import given_up_since
 from approvals.resolution import MAY_RESOLVE
 from approvals.wording import arguments_line
@@ -181,6 +181,11 @@ def _health(user: Any, now: dt.datetime) -> list[Line]:
     if user.has_perm("telemetry.view_refusalcount"):
         total = RefusalCount.objects.filter(minute__gte=now - HOUR).aggregate(total=Sum("count"))["total"] or 0
         lines.append(Line("Refused before authentication", f"{total} in the last hour"))
+    if user.has_perm("approvals.view_commit"):
+        refused = Commit.objects.refused().filter(created_at__gte=now - HOUR)
+        counts = refused.aggregate(all=Count("pk"), forged=Count("pk", filter=Q(reason="bad_signature")))
+        note = f"{counts['all']} in the last hour, {counts['forged']} of them with no genuine token"
+        lines.append(Line("Refused commits", note, urgent=counts["forged"] > 0))
     if settings.TELL_BY_EMAIL and user.has_perm("telemetry.view_heartbeat"):
         lines += _mail_line(now)
     return lines

@@ -19,7 +19,15 @@ from approvals.models import Commit
 from telemetry.admin.audit import records_of
 from telemetry.admin.base import ReadOnlyAdmin
 from telemetry.wording import moment
-from tools.reasons import REASONS, reason
+from tools.reasons import reason
+
+REPEATED = "idempotent_replay"
+# Those that an attempt can have, in the order in which they are asked.
+COMMIT_REASONS = (
+    *("allowed", REPEATED, "bad_signature", "expired", "unknown_proposal", "args_hash_mismatch", "nonce_replay"),
+    *("not_approved", "policy_changed", "tool_changed", "key_revoked", "scope_missing", "frozen"),
+    *("invalid_parameter", "idempotency_in_flight", "idempotency_key_reused", "outcome_unknown"),
+)
 
 
 class ReasonFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
@@ -27,7 +35,7 @@ class ReasonFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no typ
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(code, code) for code in sorted(REASONS)]
+        return [(code, code) for code in COMMIT_REASONS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Commit]) -> QuerySet[Commit]:
         return queryset.filter(reason=self.value()) if self.value() else queryset
@@ -60,9 +68,9 @@ class CommitAdmin(ReadOnlyAdmin):
     def when(self, commit: Commit) -> SafeString:
         return moment(commit.created_at)
 
-    @display(description="Outcome", label={"accepted": "success", "refused": "danger"})
+    @display(description="Outcome", label={"accepted": "success", "repeated": "info", "refused": "danger"})
     def outcome(self, commit: Commit) -> str:
-        return "accepted" if commit.accepted else "refused"
+        return "accepted" if commit.accepted else "repeated" if commit.reason == REPEATED else "refused"
 
     @display(description="Meaning")
     def meaning(self, commit: Commit) -> str:

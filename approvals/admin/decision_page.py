@@ -14,9 +14,11 @@ from approvals.admin.record import ActionRecord, who_asked
 from approvals.dispatch import run_soon
 from approvals.models import PendingAction
 from approvals.states import Status
+from approvals.transitions import changed_since
 from approvals.wording import commit_within
 from telemetry.admin.acts import Act, ReasonForm
 from tools.contract import Stop
+from tools.reasons import reason
 
 REFUSALS = {
     "already_decided": "It was decided meanwhile.",
@@ -27,6 +29,7 @@ REFUSALS = {
     "unknown_action": "Your vote does not count here: the policy names other groups.",
     "stale_digest": "This page showed other arguments than the action has. Read it again.",
 }
+CAN_NOT_RUN = "It could not run any more, so nobody can approve it; reject it, or let it expire."
 
 
 class DecisionForm(ReasonForm):
@@ -45,12 +48,16 @@ def why_not(pending: PendingAction, user: Any) -> str:
         return REFUSALS["already_voted"]
     if is_own(pending, user) and not pending.self_confirm:
         return REFUSALS["own_request"]
-    return "" if is_eligible(pending, user) else REFUSALS["voter_not_eligible"]
+    if not is_eligible(pending, user):
+        return REFUSALS["voter_not_eligible"]
+    changed = changed_since(pending, timezone.now())
+    return f"{CAN_NOT_RUN} {reason(changed).title}." if changed else ""
 
 
 def may_reject(pending: PendingAction, user: Any) -> bool:
     """Who may approve may reject; and a person may always take back what their own agent asked for, if eligible."""
-    return why_not(pending, user) in ("", REFUSALS["own_request"]) and is_eligible(pending, user)
+    refusal = why_not(pending, user)
+    return (refusal in ("", REFUSALS["own_request"]) or refusal.startswith(CAN_NOT_RUN)) and is_eligible(pending, user)
 
 
 def consequences(pending: PendingAction, *, approve: bool) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ class PendingActionAdmin(DecisionPage, ResolutionPage, BulkDecisions):
 
     @display(description="Approvals")
     def approvals(self, pending: Any) -> str:
-        return f"{pending.agreed} of {pending.quorum}"
+        return f"{pending.agreed} of {pending.quorum}" if pending.quorum else "nobody needed"
 
     @display(description="Arguments, masked")
     def asked_for(self, pending: PendingAction) -> str:

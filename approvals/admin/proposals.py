@@ -25,6 +25,7 @@ from approvals.arguments import masked_document
 from approvals.baselines import approve_prompt_of
 from approvals.models import Commit, PromptBaseline, Proposal
 from approvals.scoring import Signals, Weights, prompt_hash
+from approvals.states import Status
 from telemetry.admin.acts import ActsAdmin, ReasonForm, events_about, operator_of
 from telemetry.canonical import parse
 from telemetry.encryption import CannotOpen
@@ -36,6 +37,7 @@ from tools.admin.tags import BAD, GOOD
 from tools.reasons import reason
 
 ATTEMPTS_SHOWN = 50
+ALLOWED = "Allowed"
 PROMPT_NOT_WHOLE = (
     "Its prompt can't be shown to you whole, so it can't be approved here: the whole is for those who may read "
     "payloads, and is not kept for ever. Whoever has the prompt can approve it under Approved prompts."
@@ -165,7 +167,7 @@ class ProposalAdmin(ActsAdmin):
 
     # columns
 
-    @display(description="Status", label=LABELS)
+    @display(description="Status", label={**LABELS, ALLOWED: "info"})
     def status_label(self, proposal: Proposal) -> str:
         return _status_of(proposal)
 
@@ -199,8 +201,11 @@ def _read_evidence(request: HttpRequest, proposal: Proposal) -> dict[str, Any] |
 
 
 def _status_of(proposal: Proposal) -> str:
+    """The word of its action; what nobody had to approve is not called approved."""
     pending = getattr(proposal, "action", None)
-    return pending.get_status_display() if pending else "not recorded"
+    if pending is None:
+        return "not recorded"
+    return ALLOWED if pending.status == Status.APPROVED and not pending.quorum else pending.get_status_display()
 
 
 def _signals_of(proposal: Proposal) -> Signals:
@@ -229,7 +234,10 @@ def _attempt(commit: Commit) -> dict[str, Any]:
 
 def _facts(proposal: Proposal) -> tuple[tuple[str, Any], ...]:
     version, revision = proposal.tool_version, proposal.policy_revision
-    tokens = proposal.tokens.count()
+    tokens = [
+        f"{token.pk}, signed by {token.signing_key.kid}, until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        for token in proposal.tokens.select_related("signing_key")[:ATTEMPTS_SHOWN]
+    ]
     return (
         ("Asked by", f"{proposal.agent.name}, key {proposal.agent_key.public_id}"),
         ("Asked", f"{proposal.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(proposal.created_at)}"),
@@ -237,7 +245,7 @@ def _facts(proposal: Proposal) -> tuple[tuple[str, Any], ...]:
         ("Policy", f"{visible(revision.policy.name)} r{revision.number}"),
         ("Outputs from", proposal.get_candidate_source_display()),
         ("Compared with", f"the prompt approved {proposal.baseline.approved_at:%Y-%m-%d}" if proposal.baseline else ""),
-        ("Commit tokens", f"{tokens} issued, each good for {proposal.commit_within_s} s" if tokens else "none issued"),
+        *(("Commit token", token) for token in tokens or ["none issued"]),
         ("Proposal", proposal.pk),
         ("Trace", proposal.trace_id),
         ("Session", visible(proposal.session_id)),

@@ -104,15 +104,26 @@ def facts_of(pending: PendingAction) -> Facts:
     revision = pending.policy_revision
     return (
         *who_asked(pending),
-        ("Held by", f"{visible(pending.rule)} (policy {visible(revision.policy.name)} r{revision.number})"),
-        ("Needs", f"{pending.quorum} of " + (", ".join(pending.eligible_groups) or "those who may decide actions")),
-        ("Own requests", "may be approved" if pending.self_confirm else "somebody else must agree"),
+        (
+            "Held by" if pending.quorum else "By rule",
+            f"{visible(pending.rule)} (policy {visible(revision.policy.name)} r{revision.number})",
+        ),
+        *_needs(pending),
         ("Asked", f"{to_the_second(pending.created_at)}, {ago(pending.created_at)}"),
         *_people_told(pending),
         *_end_of(pending),
         ("Trace", pending.trace_id),
         ("Action id", str(pending.pk)),
         ("SHA-256", pending.args_digest),
+    )
+
+
+def _needs(pending: PendingAction) -> Facts:
+    if pending.quorum == 0:
+        return (("Needs", "nobody’s agreement"),)
+    return (
+        ("Needs", f"{pending.quorum} of " + (", ".join(pending.eligible_groups) or "those who may decide actions")),
+        ("Own requests", "may be approved" if pending.self_confirm else "somebody else must agree"),
     )
 
 
@@ -165,7 +176,7 @@ def _end_of(pending: PendingAction) -> Facts:
     """Until when it can be decided; or when it was, why it ended so, and what came of it."""
     if pending.status == Status.PENDING:
         return (("Decide before", f"{to_the_second(pending.expires_at)}, {left(pending.expires_at)}"),)
-    decided = to_the_second(pending.decided_at) if pending.decided_at else "never"
+    decided = to_the_second(pending.decided_at) if pending.decided_at else "by nobody"
     stored = stored_answer(pending.result)
     has_answer = stored and pending.status == Status.DONE and pending.reason not in RESOLVED
     result = pretty(redact(stored["body"]).value) if stored and has_answer else ""

@@ -34,6 +34,12 @@ class CommitToken(AppendOnlyModel):
         return str(self.id)
 
 
+class CommitQuerySet(AppendOnlyQuerySet):
+    def refused(self) -> "CommitQuerySet":
+        """Nothing ran, and nothing had run that was only told again."""
+        return self.filter(accepted=False).exclude(reason="idempotent_replay")
+
+
 class Commit(AppendOnlyModel):
     """One attempt to commit, with the reason it got. `proposal_id` is what was asked for; it need not exist."""
 
@@ -47,7 +53,7 @@ class Commit(AppendOnlyModel):
     trace_id = models.CharField(max_length=32)
     created_at = models.DateTimeField(default=timezone.now)
 
-    objects = AppendOnlyQuerySet.as_manager()
+    objects = CommitQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-created_at"]

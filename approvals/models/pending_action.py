@@ -74,7 +74,7 @@ class PendingAction(models.Model):
     arguments = models.ForeignKey(Payload, on_delete=models.SET_NULL, null=True, related_name="+")
     args_digest = models.CharField(max_length=64)
     args_masked = models.TextField(help_text="Canonical JSON, masked: for lists and for later.")
-    quorum = models.PositiveSmallIntegerField(default=1)
+    quorum = models.PositiveSmallIntegerField(default=1, help_text="0: nobody had to agree.")
     eligible_groups = ArrayField(models.CharField(max_length=150), default=list, blank=True)
     self_confirm = models.BooleanField(default=False)
     trace_id = models.CharField(max_length=32)
@@ -97,7 +97,10 @@ class PendingAction(models.Model):
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="action_status_known"),
-            models.CheckConstraint(condition=Q(quorum__gte=1), name="action_quorum_at_least_one"),
+            models.CheckConstraint(
+                condition=Q(quorum__gte=1) | Q(quorum=0, proposal__isnull=False) & ~Q(status="pending"),
+                name="action_waits_for_somebody",
+            ),
             models.CheckConstraint(condition=Q(expires_at__gt=models.F("created_at")), name="action_expires_later"),
             models.CheckConstraint(
                 condition=~Q(status="executing") | Q(lease_until__isnull=False, fence__gte=1),

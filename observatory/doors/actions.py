@@ -54,7 +54,8 @@ class ConfirmView(APIView):
             record_refusal(key, decided.code, request.path)
             return problem(decided.reason, decided.detail, facts=decided.facts)
         if decided.rejected:
-            return Response({"ok": True, "status": "rejected", **_null_fields(decided.action)})
+            proposal = {"proposal_id": str(decided.action.proposal_id)} if decided.action.proposal_id else None
+            return Response({"ok": True, "status": "rejected", **(proposal or _null_fields(decided.action))})
         if not decided.approved:
             waiting = {
                 "ok": True,

@@ -144,8 +144,8 @@ BURNING = (
         (COMMITS, "expires_at, dt.UTC),\n        ).save(force_insert=True)", "expires_at, dt.UTC),\n        )"),
         (
             COMMITS,
-            '        commit = _row(attempt, genuine, "allowed")\n        commit.save(force_insert=True)',
-            '        commit = _row(attempt, genuine, "allowed")',
+            "        commit.save(force_insert=True)\n        Nonce(",
+            "        Nonce(",
         ),
     ),
     fault(

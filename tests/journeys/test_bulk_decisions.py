@@ -14,9 +14,12 @@ from django.urls import reverse
 from approvals.models import PendingAction, Proposal, Vote
 from observatory.tasks import run_action
 from telemetry.models import AuditEvent
+from telemetry.recorder import SYSTEM
 from telemetry.visible import original
 from tests.journeys.people import signed_in
+from tests.journeys.proposals import proposed, ticket
 from tests.journeys.test_admin_operators import HOSTILE, enter
+from tools.actions.policies import publish
 
 LIST = "/admin/approvals/pendingaction/"
 pytestmark = pytest.mark.django_db
@@ -327,3 +330,27 @@ def test_three_when_approved_in_a_browser_and_one_has_changed(
     assert "2 approved, 1 not decided" in page.locator("body").inner_text()
     assert statuses([*three, stale]) == ["approved", "approved", "pending", "pending"]
     assert len(ran(told)) == 2
+
+
+def test_what_could_not_run_any_more_is_left_out_and_can_be_rejected(
+    world: Any, three: list[PendingAction], told: Any
+) -> None:
+    """Published again since: the page says so before anybody presses a button."""
+    publish(three[0].policy_revision.policy, SYSTEM)
+    bob = signed_in(world.bob)
+    asked = ask(bob, three)
+    assert "Approve 0 of 3 actions" in asked.content.decode()
+    assert seen_on(asked) == []
+    assert "nobody can approve it" in bob.get(f"{LIST}{three[0].pk}/change/").content.decode()
+    refused = ask(bob, three, "reject")
+    assert answer(bob, refused, "reject").status_code == 200
+    assert statuses(three) == ["rejected"] * 3
+
+
+def test_what_nobody_had_to_agree_to_says_so(world: Any) -> None:
+    caller = world.caller(world.two_phase())
+    body = proposed(caller, ticket(world)).json()
+    bob = signed_in(world.bob)
+    page = bob.get(f"{LIST}{body['proposal_id']}/change/").content.decode()
+    assert "nobody’s agreement" in page
+    assert "nobody needed" in bob.get(LIST).content.decode()

@@ -101,6 +101,17 @@ def test_the_same_idempotency_key_repeats_the_answer_and_runs_nothing(world, cal
         assert committed(caller, proposal, Idempotency_Key="k-1").json() == again.json()
 
 
+def test_the_trail_alone_says_with_which_token_it_ran(world, caller, proposal):
+    """Also where there were two, since the first one's key was revoked."""
+    revoke(_parts(proposal["commit_token"])[1], SYSTEM, timezone.now(), "leaked")
+    fresh = caller.get(f"/proposals/{proposal['proposal_id']}").json()
+    done = committed(caller, fresh).json()
+    issued = [event.facts for event in AuditEvent.objects.filter(type="token.issued").order_by("pk")]
+    ran = AuditEvent.objects.get(type="action.executing").facts
+    assert [facts["proof_id"] for facts in issued] == [proposal["token_id"], fresh["token_id"]]
+    assert (ran["commit_id"], ran["proof_id"]) == (done["commit_id"], issued[1]["proof_id"])
+
+
 @pytest.mark.parametrize("title", ["Late invoices", "Another"])
 def test_a_key_that_was_used_for_another_commit_is_refused(world, caller, proposal, title):
     committed(caller, proposal, Idempotency_Key="k-1")
@@ -158,7 +169,7 @@ def test_every_reason_comes_before_those_after_it(world, caller, proposal):
     refused(committed(caller, proposal, wrong), "args_hash_mismatch", 422)
     mine.update(status="executing", fence=1, lease_until=timezone.now() + dt.timedelta(minutes=5))
     refused(committed(caller, proposal), "nonce_replay", 409)
-    mine.update(status="pending", fence=0, lease_until=None)
+    mine.update(status="pending", quorum=1, fence=0, lease_until=None)
     refused(committed(caller, proposal), "not_approved", 409)
     mine.update(status="approved")
     refused(committed(caller, proposal), "policy_changed", 409)
@@ -379,7 +390,7 @@ def test_the_database_decides_when_a_proposal_is_over(world, caller, proposal):
 
 @pytest.mark.parametrize("status", ["pending", "rejected", "cancelled"])
 def test_what_nobody_approved_is_not_committed(world, caller, proposal, status):
-    PendingAction.objects.filter(pk=proposal["proposal_id"]).update(status=status)
+    PendingAction.objects.filter(pk=proposal["proposal_id"]).update(status=status, quorum=1)
     refused(committed(caller, proposal), "not_approved", 409)
 
 

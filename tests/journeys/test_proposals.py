@@ -160,6 +160,28 @@ def test_a_proposal_that_waits_gets_its_token_when_a_person_agreed(world, waitin
     assert "commit_token" not in done
 
 
+def test_the_rule_that_asks_for_a_person_is_the_one_on_record(world, waiting):
+    """Though the one that asks for two phases is the stricter."""
+    body = proposed(waiting, ticket(world)).json()
+    asks = waiting.key.policy.rules.get(effect="require_approval").name
+    assert PendingAction.objects.get(pk=body["proposal_id"]).rule == asks
+    assert AuditEvent.objects.get(type="call.proposed").rule == asks
+
+
+def test_a_rejected_proposal_is_told_by_its_id(world, waiting):
+    body = proposed(waiting, ticket(world)).json()
+    bob = world.caller(waiting.key.policy, name="bobs-agent", owner=world.bob)
+    answer = bob.post(f"/confirm/{body['proposal_id']}", {"approve": False})
+    assert answer.json() == {"ok": True, "status": "rejected", "proposal_id": body["proposal_id"]}
+
+
+def test_a_proposal_that_nobody_had_to_agree_to_says_so(world, caller):
+    body = proposed(caller, ticket(world)).json()
+    assert PendingAction.objects.get(pk=body["proposal_id"]).quorum == 0
+    approved = AuditEvent.objects.get(type="action.approved")
+    assert (approved.actor, approved.facts["why"]) == ("system", "nobody has to agree")
+
+
 def test_an_approved_proposal_is_run_by_its_commit_only(world, waiting):
     body = proposed(waiting, ticket(world)).json()
     decide(body["proposal_id"], world.bob, approve=True, reason="", via="admin", now=timezone.now())
