@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -45,7 +46,9 @@ def talk(server, secret, mode, conversation):
         ):
             return await conversation(client)
 
-    return asyncio.run(run())
+    # In a thread of its own: a browser of another test may keep a running loop in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, run()).result(timeout=60)
 
 
 @pytest.mark.django_db(transaction=True)
