@@ -4,7 +4,6 @@ make demo                               # in one terminal
 .venv/bin/python examples/prompt_to_invocation.py    # in another
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -12,19 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
 from observatory.demo.planner_scenario import run  # noqa: E402 (found only now)
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--key", default="dev-key")
-    given = parser.parse_args()
-    run(given.url, given.key, say)
-
+from observatory.demo.program import main  # noqa: E402 (found only now)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(__doc__ or "", run))

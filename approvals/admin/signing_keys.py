@@ -30,7 +30,7 @@ class RevokeForm(forms.Form):
     reason = forms.CharField(
         max_length=300,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
-        help_text="The ring and the audit trail keep it, e.g. The master secret was in a log.",
+        help_text="The ring and the audit trail keep it, e.g. A token was in a log that others read.",
     )
 
 

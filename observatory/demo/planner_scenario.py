@@ -9,7 +9,7 @@ from mcp_observatory import ToolClient
 from observatory.demo.catalogue import CATALOGUE, shown, unspoken
 from observatory.demo.invoking import AnsweredOtherwise, Invoked, Say, gates_of, invoke, told
 from observatory.demo.planner import plan
-from observatory.demo.real_world_scenario import facts_of, learned
+from observatory.demo.real_world_scenario import facts_of, gate_of, learned
 
 UNPLANNED = "Freeze the card of customer 1 or maybe of customer 2."
 
@@ -43,7 +43,7 @@ def _planned(client: ToolClient, gates: dict[str, str], prompt: str, say: Say) -
     if found is None:
         raise AnsweredOtherwise(f"“{prompt}” was not planned")
     say(f"  “{unspoken(prompt, found.arguments)}”")
-    invoked = invoke(client, gates[found.tool], found.tool, found.arguments, prompt)
+    invoked = invoke(client, gate_of(gates, found.tool), found.tool, found.arguments, prompt)
     arguments = json.dumps(shown(found.arguments), ensure_ascii=False)
     say(f"    {found.tool} {arguments}: {told(invoked).partition(':')[0]}")
     return invoked

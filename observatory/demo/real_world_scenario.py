@@ -30,7 +30,9 @@ def run(base_url: str, key: str, say: Say) -> RealWorld:
         facts = facts_of(client)
         ends = {}
         for entry in CATALOGUE:
-            invoked = invoke(client, gates[entry.tool], entry.tool, entry.called_with(facts), entry.asked(facts))
+            invoked = invoke(
+                client, gate_of(gates, entry.tool), entry.tool, entry.called_with(facts), entry.asked(facts)
+            )
             facts = learned(facts, invoked)
             ends[entry.tool] = invoked.end
             _tell(entry, invoked, say)
@@ -39,10 +41,27 @@ def run(base_url: str, key: str, say: Say) -> RealWorld:
 
 def facts_of(client: ToolClient) -> dict[str, Any]:
     """Who the requests are about, and a ticket of theirs; the same ticket when asked again within a day."""
-    customer = client.call("search_customer", query="acme")["results"][0]["id"]
+    customer = _answered(client, "search_customer", {"query": "acme"})["results"][0]["id"]
     asked = {"customer_id": customer, "title": "Card was found again"}
-    ticket = client.call("create_ticket", asked, idempotency_key="everyday-requests")["ticket"]["id"]
+    ticket = _answered(client, "create_ticket", asked, idempotency_key="everyday-requests")["ticket"]["id"]
     return dict(FRESH) | {"customer_id": customer, "ticket_id": ticket}
+
+
+def _answered(
+    client: ToolClient, tool: str, arguments: Mapping[str, Any], idempotency_key: str | None = None
+) -> Mapping[str, Any]:
+    answer = client.call(tool, arguments, idempotency_key=idempotency_key)
+    if answer.held or answer.dry_run:
+        became = "is held for a person" if answer.held else "ran dry"
+        raise AnsweredOtherwise(f"{tool} {became}: the policy or the tool's settings have been changed")
+    return answer
+
+
+def gate_of(gates: Mapping[str, str], tool: str) -> str:
+    """What a call of the tool will meet. Raises AnsweredOtherwise where this key does not see it."""
+    if tool not in gates:
+        raise AnsweredOtherwise(f"this key does not see {tool}: the policy has been changed, or is older than the tool")
+    return gates[tool]
 
 
 def learned(facts: Mapping[str, Any], invoked: Invoked) -> dict[str, Any]:

@@ -53,10 +53,23 @@ def _blocked(client: ToolClient, say: Say) -> tuple[str, dict[str, Any]]:
 
 
 def _proposed(client: ToolClient, prompt: str, expected: str) -> dict[str, Any]:
-    proposal = dict(client.propose(TOOL, TRANSFER, prompt=prompt))
+    answer = client.propose(TOOL, TRANSFER, prompt=prompt)
+    if answer.dry_run:
+        raise AnsweredOtherwise(f"{TOOL} ran dry: the policy has been changed")
+    proposal = dict(answer)
     if proposal["status"] != expected:
-        raise AnsweredOtherwise(f"“{prompt}” was {proposal['status']}, not {expected}")
+        raise AnsweredOtherwise(f"“{prompt}” was {proposal['status']}, not {expected}: {_cause(proposal['status'])}")
     return proposal
+
+
+def _cause(status: str) -> str:
+    match status:
+        case "pending_approval":
+            return "a rule or the tool's settings ask for a person's approval"
+        case "blocked":
+            return f"an approved prompt or changed integrity settings of {TOOL} may be the cause"
+        case _:
+            return f"changed integrity settings of {TOOL} may be the cause"
 
 
 def _score(proposal: dict[str, Any]) -> str:
