@@ -62,6 +62,7 @@ def test_the_document_needs_a_login_outside_the_demonstration(settings, world):
     assert someone.get("/api/schema/").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keyed", [True, False], ids=["with a key", "without a key"])
 def test_whatever_is_sent_every_answer_is_a_documented_one(live_server, world, keyed):
     caller = world.caller(world.allowing(self_confirm=True))

@@ -73,6 +73,7 @@ def test_sixteen_tokens_of_one_idempotency_key_run_one_of_them(world):
     assert set(words) <= {"committed", "replayed", "idempotency_in_flight"}
 
 
+@pytest.mark.slow
 def test_sixteen_looks_at_an_approved_proposal_find_one_token_that_works_once(world):
     caller = world.caller(world.two_phase(waits=True))
     for _ in range(4):
@@ -104,6 +105,7 @@ def test_a_decision_and_looks_at_once_issue_no_token_before_the_approval(world):
         assert types.count(("token.issued",)) <= 1
 
 
+@pytest.mark.slow
 def test_sixteen_people_who_disagree_about_a_proposal_decide_it_once(world):
     """Half approve and half reject at once: one vote decides, and everybody else is told that it is decided."""
     caller = world.caller(world.two_phase(waits=True))
@@ -165,6 +167,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", CHANGES)
 def test_after_a_change_returned_no_commit_of_before_succeeds(world, code):
     caller, seen, rounds = world.caller(world.two_phase()), Counter(), 9

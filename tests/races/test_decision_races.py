@@ -40,6 +40,7 @@ def test_sixteen_confirms_run_it_once(world):
     assert Vote.objects.count() == ROUNDS
 
 
+@pytest.mark.slow
 def test_sixteen_runs_of_one_approval_burn_it_once(world):
     asker = world.caller(world.allowing())
     ran = 0

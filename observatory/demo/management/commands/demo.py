@@ -18,11 +18,13 @@ from mcp_observatory import ToolClient
 
 from observatory.demo import environment, planner_scenario, real_world_scenario, two_phase_scenario
 from observatory.demo.catalogue import CATALOGUE
+from observatory.demo.invoking import AnsweredOtherwise
 from observatory.demo.scenarios import WORKFLOW_TOOLS, run
 from observatory.demo.seed import seed
 from observatory.embedded.keeper import Kept
 
 WEB_WORKERS, WEB_THREADS = 2, 64
+START_OVER = "Data of an earlier run may be the cause: make demo ARGS=--fresh forgets it."
 
 
 class Command(BaseCommand):
@@ -58,6 +60,8 @@ class Command(BaseCommand):
             if not once:
                 dead = ", ".join(f"{name} ({p.log_tail(600)})" for name, p in kept.items() if p.exit_code() is not None)
                 raise CommandError(f"Stopped, because this ended: {dead}")
+        except AnsweredOtherwise as error:
+            raise CommandError(f"{error}. {START_OVER}") from None
         except KeyboardInterrupt:
             self.stdout.write("\nStopping.")
         finally:
