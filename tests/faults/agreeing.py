@@ -6,6 +6,7 @@ from tests.faults.fault import (
     COMMITS,
     PROPOSING,
     T_CARRYING,
+    T_CHANGES,
     T_COMMITS,
     T_DECISIONS,
     T_PROPOSALS,
@@ -92,7 +93,7 @@ AGREEING = (  # between the two phases
     ),
     fault(
         "what the tool came to ask since is not asked",
-        f"{T_COMMITS}::test_what_the_tool_came_to_ask_since_must_have_been_asked",
+        f"{T_CHANGES}::test_what_the_tool_came_to_ask_since_must_have_been_asked",
         (TRANSITIONS, "same and _passed_what_is_asked_now(action, tool)", "same"),
     ),
     # recovery

@@ -5,6 +5,7 @@ from tests.faults.fault import (
     KEYS,
     PROPOSING,
     T_CARRYING,
+    T_CHANGES,
     T_COMMITS,
     T_HELD,
     T_PROPOSALS,
@@ -99,7 +100,7 @@ BURNING = (
     ),
     fault(
         "a proposal is committed after its expiry",
-        f"{T_COMMITS}::test_the_database_decides_when_a_proposal_is_over",
+        f"{T_CHANGES}::test_the_database_decides_when_a_proposal_is_over",
         (TRANSITIONS, "        unexpired=True,\n        fence", "        fence"),
         (COMMITS, 'expires_at__gt=Now()).exists() else "expired"', 'expires_at__gt=Now()).exists() else ""'),
     ),
@@ -111,12 +112,12 @@ BURNING = (
     ),
     fault(
         "a policy that changed is not noticed",
-        f"{T_COMMITS}::test_what_changed_since_revokes_the_proposal_and_nothing_runs",
+        f"{T_CHANGES}::test_what_changed_since_revokes_the_proposal_and_nothing_runs",
         (TRANSITIONS, "if in_force != action.policy_revision_id or", "if not in_force or"),
     ),
     fault(
         "a freeze is not noticed by a burn",
-        f"{T_COMMITS}::test_what_changed_since_revokes_the_proposal_and_nothing_runs",
+        f"{T_CHANGES}::test_what_changed_since_revokes_the_proposal_and_nothing_runs",
         (
             TRANSITIONS,
             "touching(agent_id=action.agent_id, tool_id=action.tool_id).exists()",
@@ -140,7 +141,7 @@ BURNING = (
     ),
     fault(
         "a spent nonce passes, and the second accepted commit with it",
-        f"{T_COMMITS}::test_a_spent_nonce_is_refused_even_where_the_row_says_approved",
+        f"{T_CHANGES}::test_a_spent_nonce_is_refused_even_where_the_row_says_approved",
         (COMMITS, "expires_at, dt.UTC),\n        ).save(force_insert=True)", "expires_at, dt.UTC),\n        )"),
         (
             COMMITS,

@@ -14,6 +14,7 @@ T_TRANSITIONS, T_COMMITS = "tests/approvals/test_transitions.py", "tests/journey
 T_PROPOSALS, T_CARRYING = "tests/journeys/test_proposals.py", "tests/approvals/test_cut_off.py"
 T_TOKENS, T_RACES = "tests/approvals/test_tokens_that_are_not_given.py", "tests/races/test_commit_races.py"
 T_DECISIONS, T_HELD = "tests/races/test_decision_races.py", "tests/journeys/test_held_calls.py"
+T_CHANGES = "tests/journeys/test_changes_before_commit.py"
 T_WAITING = "tests/journeys/test_waiting_proposals.py"
 ACTION_ROWS = "approvals/action_rows.py"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from approvals.models import Commit
+
 SAME = ["Open a ticket about late invoices", "Open a ticket about late invoices"]
 APART = ["Open ticket 12 for Monday", "Close everything, refund 9000"]
 
@@ -24,3 +26,14 @@ def committed(caller: Any, proposal: dict[str, Any], arguments: Any = None, **he
         "args": proposal["tool_args"] if arguments is None else arguments,
     }
     return caller.post(f"/proposals/{proposal['proposal_id']}/commit", body, **headers)
+
+
+def refused(answer: Any, reason: str, status: int) -> dict[str, Any]:
+    """The body of a refused commit, which is plain JSON and left its row."""
+    body: dict[str, Any] = answer.json()
+    assert (answer.status_code, body.get("reason")) == (status, reason), body
+    assert answer["Content-Type"] == "application/json"
+    assert body["status"] == "blocked"
+    row = Commit.objects.get(pk=body["commit_id"])
+    assert (row.accepted, row.reason) == (False, reason)
+    return body

@@ -22,7 +22,7 @@ INVARIANTS: dict[int, tuple[str, tuple[str, ...]]] = {
         "A nonce is accepted at most once, across restarts.",
         (
             f"{KILLS}::test_what_was_killed_is_never_approved_again_and_never_runs_twice",
-            "tests/journeys/test_commits.py::test_a_spent_nonce_is_refused_even_where_the_row_says_approved",
+            "tests/journeys/test_changes_before_commit.py::test_a_spent_nonce_is_refused_even_where_the_row_says_approved",
             f"{RACES}::test_two_sweeps_at_once_drop_each_spent_nonce_once_and_no_replay_passes",
         ),
     ),
