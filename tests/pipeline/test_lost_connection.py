@@ -6,8 +6,10 @@ import psycopg
 import pytest
 from django.db import connection
 
+from approvals.models import PendingAction
 from observatory.demo.models import Message
 from telemetry.models import AuditEvent, Span
+from tests.journeys.proposals import committed, proposed
 from tests.serving import database_url
 from tools import registry
 
@@ -49,6 +51,55 @@ def test_the_outcome_is_recorded_on_a_fresh_connection(world, monkeypatch, when)
     # Whatever happened, the key's second call runs nothing.
     caller.call("send_message", {"channel": "#s", "message": "m"}, Idempotency_Key="k")
     assert Message.objects.count() <= 1
+
+
+@pytest.fixture
+def cut_off():
+    """Cuts this process off from its database, for real, until the test is over or `back()` is called."""
+    name, maintenance = (
+        connection.settings_dict["NAME"],
+        database_url().replace(f"/{connection.settings_dict['NAME']}", "/postgres"),
+    )
+
+    def allow(yes):
+        with psycopg.connect(maintenance, autocommit=True) as other:
+            other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {yes}')
+            if not yes:
+                other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    yield allow
+    allow(True)
+    connection.close()
+
+
+@pytest.mark.parametrize("door", ["commit", "confirm"])
+def test_a_database_that_stays_away_after_the_effect_does_not_turn_it_into_nothing_ran(
+    world, monkeypatch, cut_off, door
+):
+    tool = registry.find("send_message")
+    sent = []
+
+    def last_words(channel, message):
+        sent.append(message)
+        cut_off(False)
+        return tool.function.__annotations__["return"](sent=True, channel=channel)
+
+    monkeypatch.setitem(registry._registered, "send_message", replace(tool, function=last_words))
+    arguments = {"channel": "#s", "message": "m"}
+    if door == "commit":
+        caller = world.caller(world.two_phase("send_message"))
+        body = proposed(caller, arguments, tool="send_message").json()
+        answer = committed(caller, body)
+    else:
+        policy = world.policy("held", {"tools": "send_message", "effect": "require_approval"})
+        asker, bob = world.caller(policy), world.caller(policy, name="bobs", owner=world.bob)
+        body = asker.call("send_message", arguments).json()
+        answer = bob.post(f"/confirm/{body['pending_action_id']}", {"approve": True})
+    assert (answer.status_code, answer.json()["code"]) == (502, "outcome_unrecorded")
+    assert sent == ["m"]
+    cut_off(True)
+    connection.close()
+    assert PendingAction.objects.get().status == "executing"
 
 
 def test_a_commit_whose_answer_was_lost_is_not_recorded_twice(world, monkeypatch):
