@@ -101,10 +101,14 @@ class Kept:
         """The end of what the command wrote to its log."""
         return self._log.read_text(errors="replace")[-length:].strip() if self._log else ""
 
-    def stop(self) -> None:
-        """The command has ended and what was to be removed is gone. A second call has no effect."""
+    def end(self) -> None:
+        """The command is told to end, and has GRACE_S for it; `stop` waits. Several that end at once take no longer."""
         if self._keeper.stdin and not self._keeper.stdin.closed:
             self._keeper.stdin.close()
+
+    def stop(self) -> None:
+        """The command has ended and what was to be removed is gone. A second call has no effect."""
+        self.end()
         self._keeper.wait(GRACE_S + 10)
         if self._remove:
             shutil.rmtree(self._remove, ignore_errors=True)

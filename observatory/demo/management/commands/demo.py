@@ -68,7 +68,9 @@ class Command(BaseCommand):
             # A second Ctrl-C must not leave anything running.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
-            for process in reversed(kept.values()):
+            for process in kept.values():
+                process.end()
+            for process in kept.values():
                 process.stop()
             environment.stop()
 
