@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, port: int, once: bool, **options: Any) -> None:
         began = time.perf_counter()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _heed(signal.default_int_handler)
         _refuse_taken(port)
         self.stdout.write("Preparing the database …")
         self.stdout.flush()
@@ -66,8 +66,7 @@ class Command(BaseCommand):
             self.stdout.write("\nStopping.")
         finally:
             # A second Ctrl-C must not leave anything running.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
+            _heed(signal.SIG_IGN)
             for process in kept.values():
                 process.end()
             for process in kept.values():
@@ -150,6 +149,12 @@ class Command(BaseCommand):
             f"  curl -H 'X-API-Key: {settings.DEMO_API_KEY}' {address}/mcp/tools\n"
             f"Ctrl-C stops everything.\n"
         )
+
+
+def _heed(handler: Any) -> None:
+    """What Ctrl-C and an end do; also where the parent ignored them, as shells do for what runs in the background."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def _refuse_taken(port: int) -> None:
