@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
-from observatory.demo.planner_scenario import run  # noqa: E402 (found only now)
-from observatory.demo.program import main  # noqa: E402 (found only now)
+from observatory.demo.planner_scenario import run  # noqa: E402 (only the path set above leads to it)
+from observatory.demo.program import main  # noqa: E402 (only the path set above leads to it)
 
 if __name__ == "__main__":
     sys.exit(main(__doc__ or "", run))

@@ -2,11 +2,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
-from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -15,6 +15,7 @@ from approvals.baselines import LONGEST_PROMPT, approve_baseline, masked, retire
 from approvals.models import PromptBaseline
 from approvals.scoring import prompt_hash
 from telemetry.admin.acts import Act, ActsAdmin, ReasonForm, operator_of
+from telemetry.admin.ended_filter import EndedFilter
 from telemetry.admin.generic import AnyForm
 from telemetry.visible import original, visible
 from telemetry.wording import ago, seen
@@ -52,17 +53,9 @@ class BaselineForm(AnyForm):
         return prompt
 
 
-class InForceFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("in_force", "in force"), ("retired", "retired")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[PromptBaseline]) -> QuerySet[PromptBaseline]:
-        if not self.value():
-            return queryset
-        return queryset.filter(retired_at__isnull=self.value() == "in_force")
+class InForceFilter(EndedFilter):
+    ended_at = "retired_at"
+    words = (("in_force", "in force"), ("retired", "retired"))
 
 
 @admin.register(PromptBaseline)

@@ -199,3 +199,15 @@ def test_what_admin_searches_by_has_an_index():
     wanted = {Commit: {"trace_id", "token_id"}, Proposal: {"trace_id"}, PendingAction: {"trace_id"}}
     for model, fields in wanted.items():
         assert fields <= {index.fields[0] for index in model._meta.indexes if index.fields}
+
+
+@pytest.mark.parametrize(("state", "shown"), [("in_force", "Now"), ("retired", "Earlier"), ("", "Earlier Now")])
+def test_a_list_is_narrowed_to_what_goes_on_or_has_ended(world, state, shown):
+    tool = Tool.objects.get(name="create_ticket")
+    for note, retired_at in (("Earlier", timezone.now()), ("Now", None)):
+        PromptBaseline.objects.create(
+            tool=tool, prompt_hash="0" * 64, note=note, approved_by="bob", retired_at=retired_at
+        )
+    page = signed_in(world.bob).get("/admin/approvals/promptbaseline/", {"state": state} if state else {})
+    found = {row.note for row in page.context["cl"].result_list}
+    assert found == set(shown.split())

@@ -3,15 +3,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from telemetry.admin.acts import Act, ActsAdmin, operator_of
+from telemetry.admin.ended_filter import EndedFilter
 from telemetry.admin.generic import AnyForm
 from telemetry.models import Span
 from telemetry.visible import visible
@@ -71,17 +72,9 @@ class AgreementForm(forms.Form):
     """Nothing to fill in: to send it is to agree."""
 
 
-class EngagedFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("engaged", "engaged"), ("released", "released")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[KillSwitch]) -> QuerySet[KillSwitch]:
-        if not self.value():
-            return queryset
-        return queryset.filter(released_at__isnull=self.value() == "engaged")
+class EngagedFilter(EndedFilter):
+    ended_at = "released_at"
+    words = (("engaged", "engaged"), ("released", "released"))
 
 
 @admin.register(KillSwitch)
