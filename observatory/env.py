@@ -4,6 +4,7 @@
 A variable without a default is required: reading it fails loudly and names it.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,29 @@ VARIABLES = (
         [],
         "Origins of browser pages that may call /mcp, as https://host; others are 403.",
     ),
+    Variable(
+        "OBSERVATORY_MCP_COMMANDS",
+        json.loads,
+        {},
+        "The only programs that stdio upstreams may run, as JSON: a name for each command line.",
+    ),
+    Variable("OBSERVATORY_MCP_STREAMS", int, 32, "Most open streams of one web process: progress and subscriptions."),
+    Variable(
+        "OBSERVATORY_MCP_TEST_KEY",
+        str,
+        "",
+        "A key for requests to /mcp that carry none: for the conformance suite, refused in production.",
+    ),
+    Variable(
+        "OBSERVATORY_OAUTH_ISSUER", str, "", "The authorization server whose access tokens are taken, as https://host."
+    ),
+    Variable(
+        "OBSERVATORY_OAUTH_AUDIENCE",
+        str,
+        "",
+        "What tokens must be meant for: this installation's address of /mcp; required with the issuer.",
+    ),
+    Variable("OBSERVATORY_OAUTH_JWKS_URL", str, "", "Where the issuer's keys are, unless its metadata tells."),
     Variable("OBSERVATORY_DB_POOL_MAX", int, 16, "Most database connections of one process."),
     Variable("OBSERVATORY_SPAN_DAYS", int, 30, "Days that spans are kept."),
     Variable(

@@ -23,6 +23,23 @@ EVENT_TYPES = {
     "tool.changed": "A tool's settings changed.",
     "tool.version": "A tool's schema or description changed: a new version.",
     "tool.withdrawn": "A tool's code is gone; it can't be called.",
+    # upstream servers
+    "upstream.created": "An upstream MCP server was made known.",
+    "upstream.changed": "An upstream's settings changed, or its credential.",
+    "upstream.lost": "An upstream stopped answering.",
+    "upstream.restored": "An upstream answers again.",
+    "upstream_tool.offered": "An upstream offered a tool that nobody has accepted.",
+    "upstream_tool.accepted": "An operator accepted an upstream's tool as it describes itself.",
+    "upstream_tool.declined": "An operator declined an upstream's tool.",
+    "upstream_tool.quarantined": "An accepted tool changed what it says of itself; it can't be called until accepted.",
+    "upstream_tool.withdrawn": "An upstream no longer offers a tool; it can't be called.",
+    "upstream_tool.returned": "An upstream offers a tool again, as it was accepted; it can be called.",
+    "upstream_credential.stored": "An agent's own credential for an upstream was stored, encrypted.",
+    "upstream_credential.removed": "An agent's own credential for an upstream was removed.",
+    # subjects of access tokens
+    "subject.mapped": "A subject of an access token acts as an agent's key from now on.",
+    "subject.changed": "The mapping of an access token's subject changed.",
+    "subject.unmapped": "A subject of access tokens acts as nobody any more.",
     # policies
     "policy.created": "A policy was made.",
     "policy.drafted": "A policy's draft changed.",

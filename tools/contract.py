@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tools.reasons import Reason, reason
 
 if TYPE_CHECKING:
+    from tools.cancellation import Cancellation
     from telemetry.trace_context import TraceContext
     from tools.policy.evaluator import Decision
     from tools.snapshot import KeyView, Snapshot, ToolView
+
+
+# Done so far, of how much (None where that is not known), and a word for people. Raises nothing, never waits long.
+Progress = Callable[[float, float | None, str], None]
 
 
 class Door(StrEnum):
@@ -75,6 +80,9 @@ class ToolCall:
     intent: Intent | None = None
     # The proposal that is committed by this; what idempotency keys of commits name besides the arguments.
     proposal_id: str = ""
+    # Who is told how far a running call is, and whether its caller has taken it back.
+    progress: Progress | None = field(default=None, repr=False, compare=False)
+    cancellation: Cancellation | None = field(default=None, repr=False, compare=False)
     # found out by the stages
     canonical: bytes = b""
     digest: str = ""

@@ -114,6 +114,13 @@ _TABLE = (
         "Not eligible to decide",
         "The key's owner is not in a group that may decide this action.",
     ),
+    Reason(
+        "subject_not_mapped",
+        403,
+        DENIED_KEY,
+        "Nobody's token",
+        "The access token is genuine, but no agent is mapped to its subject; an operator maps it in admin.",
+    ),
     # 404, 405, 406, 415
     Reason(
         "unknown_tool",
@@ -191,6 +198,13 @@ _TABLE = (
     Reason(
         "stale_digest", 409, DENIED_STATE, "Stale page", "The decision was about other arguments than it now shows."
     ),
+    Reason(
+        "call_cancelled",
+        409,
+        ERROR,
+        "Cancelled by the caller",
+        "The caller took the call back while it ran; unless the tool only reads, whether it ran is not known.",
+    ),
     # 410, 413, 422, 423, 429
     Reason("expired", 410, DENIED_STATE, "Expired", "The commit token's time is over; propose again."),
     Reason("too_large", 413, DENIED_REQUEST, "Too large", "The body is larger than 256 KiB."),
@@ -217,7 +231,21 @@ _TABLE = (
         "The tool's proposals are not scored by outputs that the caller sends; send none.",
     ),
     Reason("tool_error", 422, ERROR, "The tool refused", "The tool ran and refused this input; it changed nothing."),
+    Reason(
+        "tool_reported_error",
+        422,
+        ERROR,
+        "The upstream's tool reported an error",
+        "An upstream's tool ran and answered an error of its own; what it had changed by then, it alone can say.",
+    ),
     Reason("frozen", 423, DENIED_FROZEN, "Frozen", "An operator froze this agent, this tool, or everything."),
+    Reason(
+        "tool_quarantined",
+        423,
+        DENIED_FROZEN,
+        "Quarantined",
+        "The upstream changed what this tool says of itself, or took it away; an operator must accept it again.",
+    ),
     Reason("rate_limited", 429, DENIED_RATE, "Too many calls", "A rate is used up; see Retry-After."),
     # 5xx: a part failed
     Reason("internal_error", 500, ERROR, "Internal error", "A fault of the installation; its log has the cause."),
@@ -246,6 +274,20 @@ _TABLE = (
         ERROR,
         "Model endpoint down",
         "The model endpoint gave no outputs to score by, so nothing was proposed.",
+    ),
+    Reason(
+        "credential_missing",
+        502,
+        ERROR,
+        "No credential for this agent",
+        "The upstream wants a credential of each agent's own, and this agent has none there; nothing ran.",
+    ),
+    Reason(
+        "streams_used_up",
+        503,
+        ERROR,
+        "Too many open streams",
+        "This process holds as many open streams as it may; try again, or without one.",
     ),
     Reason("part_unavailable", 503, ERROR, "A part is down", "A part that the call needs is down; nothing ran."),
     Reason("rate_store_unavailable", 503, ERROR, "Rate store down", "Rates can't be counted now; nothing ran."),

@@ -19,9 +19,11 @@ from mcp_observatory.errors import (
 
 MAY_HAVE_RUN = frozenset({"outcome_unknown", "tool_timeout", "outcome_unrecorded", "tool_failed"})
 # 503 is believed only with one of these words: a proxy also answers 503 where it lost the server half-way.
-NOTHING_RAN = frozenset({"part_unavailable", "rate_store_unavailable", "database_unavailable", "model_unavailable"})
+NOTHING_RAN = frozenset(
+    {"part_unavailable", "rate_store_unavailable", "database_unavailable", "model_unavailable", "streams_used_up"}
+)
 # The server's last word on this very call, whatever happened to an earlier attempt with the same idempotency key.
-CONCLUSIVE = frozenset({"tool_error", "tool_output_invalid", "tool_unreachable", "egress_refused"})
+CONCLUSIVE = frozenset({"tool_error", "tool_output_invalid", "tool_unreachable", "egress_refused", "credential_missing"})
 IN_FLIGHT = "idempotency_in_flight"
 _BY_STATUS: Mapping[int, type[ToolCallError]] = {
     401: NotAuthenticated,

@@ -4,6 +4,7 @@ from tools.models.kill_switch import KillSwitch
 from tools.models.policy import Policy, PolicyExample, PolicyRevision, Rule, RuleCondition
 from tools.models.snapshot_version import SnapshotVersion
 from tools.models.tool import HttpEndpoint, Tool, ToolVersion
+from tools.models.upstream import Upstream, UpstreamCredential, UpstreamHealth, UpstreamTool
 
 __all__ = (
     "Agent",
@@ -19,4 +20,8 @@ __all__ = (
     "SnapshotVersion",
     "Tool",
     "ToolVersion",
+    "Upstream",
+    "UpstreamCredential",
+    "UpstreamHealth",
+    "UpstreamTool",
 )

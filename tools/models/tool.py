@@ -18,6 +18,7 @@ class Tool(models.Model):
     class Executor(models.TextChoices):
         PYTHON = "python", "Python function"
         HTTP = "http", "HTTP endpoint"
+        MCP = "mcp", "Upstream MCP server"
 
     class Risk(models.TextChoices):
         LOW = "low", "Low"
