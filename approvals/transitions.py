@@ -16,7 +16,7 @@ from telemetry.models import Payload
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from tools import idempotency
 from tools.contract import Door, Permit, Ran
-from tools.models import AgentKey, KillSwitch, Policy, Tool
+from tools.models import AgentKey, KillSwitch, Policy, Tool, UpstreamTool
 from tools.scopes import Scope
 
 LEASE = dt.timedelta(seconds=330)
@@ -192,6 +192,8 @@ def changed_since(action: PendingAction, now: dt.datetime) -> str:
         return "policy_changed"
     tool = Tool.objects.get(pk=action.tool_id)
     same = tool.current_version_id == action.tool_version_id and tool.enabled
+    if UpstreamTool.objects.filter(tool=tool).exclude(status=UpstreamTool.Status.ACCEPTED).exists():
+        return "tool_quarantined"
     return "" if same and _passed_what_is_asked_now(action, tool) else "tool_changed"
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from telemetry.secret_forms import FORMS, Form
+from telemetry.secret_forms import CREDENTIALS, FORMS, Form
 
 MASK = "[masked]"
 DEFAULT_LIMIT = 200
@@ -46,6 +46,13 @@ def redact(value: Any, *, limit: int = DEFAULT_LIMIT) -> Redacted:
 def redact_text(text: str, limit: int = DEFAULT_LIMIT) -> str:
     """The text with every known form masked, then cut."""
     return _cut(_mask(text)[0], limit, len(text) > _WINDOW)
+
+
+def mask_credentials(text: str) -> str:
+    """The whole text with everything masked that is a credential by its shape; for texts that are passed on."""
+    for form in CREDENTIALS:
+        text = _mask_form(form, text)
+    return text
 
 
 def is_sensitive_key(key: str) -> bool:

@@ -120,6 +120,8 @@ _ASSIGNED = (
     r"|(?:api|access|auth|secret|private|signing|encryption|account)[ _-]?key)"
 )
 
+# Forms that are personal data, or that only the words around them make secret: not a credential by their shape.
+_NOT_BY_SHAPE = ("secret", "email", "iban", "card")
 # Order matters: a form that holds others (a private key, a URL) stands before them.
 FORMS: tuple[Form, ...] = (
     _form(
@@ -150,3 +152,5 @@ FORMS: tuple[Form, ...] = (
     _form("iban", r"(?<![A-Za-z0-9])([A-Za-z]{2})[0-9]{2}(?=[ -]?[A-Za-z0-9])", _letters_of_an_iban),
     _form("card", r"(?<![0-9])[2-6](?=(?:[ -]?[0-9]){12})", _digits_of_a_card),
 )
+# What is a credential whatever stands around it.
+CREDENTIALS: tuple[Form, ...] = tuple(form for form in FORMS if form.name not in _NOT_BY_SHAPE)

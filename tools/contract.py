@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tools.reasons import Reason, reason
 
 if TYPE_CHECKING:
-    from tools.cancellation import Cancellation
     from telemetry.trace_context import TraceContext
+    from tools.cancellation import Cancellation
     from tools.policy.evaluator import Decision
     from tools.snapshot import KeyView, Snapshot, ToolView
 

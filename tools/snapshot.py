@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from tools.models import AgentKey, KillSwitch, Policy, Tool
+from tools.models import AgentKey, KillSwitch, Policy, Tool, Upstream, UpstreamCredential
 from tools.policy.compiler import PolicyProblem, Program, compile_policy
 from tools.policy.document import DocumentProblem, PolicyDocument
 from tools.policy.evaluator import RevisionRef
@@ -54,6 +54,24 @@ class EndpointView:
     sealed_secret: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamView:
+    """An upstream server as calls need it. Secrets are sealed; `sealed_by_agent` is by agent id."""
+
+    id: int
+    name: str
+    enabled: bool
+    transport: str
+    url: str
+    command: str
+    credential: str
+    credential_name: str
+    sealed_secret: bytes | None
+    sealed_by_agent: Mapping[int, bytes]
+    timeout_s: int
+    mask_secrets: bool
+
+
 @dataclass(frozen=True)
 class ToolView:
     """A tool with its current version, and its schema compiled once per version."""
@@ -84,6 +102,10 @@ class ToolView:
     annotations: Mapping[str, Any]
     digest: str
     endpoint: EndpointView | None
+    upstream: UpstreamView | None
+    upstream_name: str
+    # As an operator accepted it; a tool of an upstream that is not can't be called.
+    is_accepted: bool
 
     @cached_property
     def validator(self) -> SchemaValidator:
@@ -123,6 +145,8 @@ class Snapshot:
         """Whether some rule could allow this tool to this key, and which rule, or why not."""
         if not tool.enabled:
             return Visible(False, "The tool is switched off.", "")
+        if tool.upstream is not None and not tool.upstream.enabled:
+            return Visible(False, "The upstream server is switched off.", "")
         policy = self.policy_of(key)
         if policy is None:
             return Visible(False, "The key has no policy.", "")
@@ -136,8 +160,9 @@ class Snapshot:
         return tool is None or not tool.enabled or self.visible(key, tool).visible
 
     def tools_for(self, key: KeyView) -> list[ToolView]:
-        """What this key may see, by name."""
-        return [tool for name, tool in sorted(self.tools.items()) if self.visible(key, tool).visible]
+        """What this key may see and call, by name."""
+        callable_ones = (tool for _, tool in sorted(self.tools.items()) if tool.is_accepted)
+        return [tool for tool in callable_ones if self.visible(key, tool).visible]
 
 
 class SnapshotChangingError(Exception):
@@ -184,7 +209,10 @@ def _load() -> Snapshot:
 
 def _read(version: int | None) -> Snapshot:
     keys = [_key_view(k) for k in AgentKey.objects.select_related("agent", "owner").usable(timezone.now())]
-    tools = Tool.objects.filter(current_version__isnull=False).select_related("current_version", "http_endpoint")
+    tools = Tool.objects.filter(current_version__isnull=False).select_related(
+        "current_version", "http_endpoint", "upstream_tool"
+    )
+    upstreams = _upstream_views()
     policies = Policy.objects.select_related("current_revision")
     switches = list(KillSwitch.objects.engaged())
     in_force = {p.current_revision_id for p in policies}
@@ -194,7 +222,7 @@ def _read(version: int | None) -> Snapshot:
         version=version,
         keys={k.digest: k for k in keys},
         keys_by_public_id={k.public_id: k for k in keys},
-        tools={t.name: _tool_view(t) for t in tools},
+        tools={t.name: _tool_view(t, upstreams) for t in tools},
         policies={p.pk: _policy_view(p) for p in policies},
         frozen_everything=next((s.reason for s in switches if s.scope == KillSwitch.Scope.EVERYTHING), None),
         frozen_agents={s.agent_id: s.reason for s in switches if s.agent_id is not None},
@@ -223,10 +251,34 @@ def _key_view(key: AgentKey) -> KeyView:
 _COPIED = ("id", "name", "executor", *Tool.OPERATOR_FIELDS)
 
 
-def _tool_view(tool: Tool) -> ToolView:
+def _upstream_views() -> dict[int, UpstreamView]:
+    own: dict[int, dict[int, bytes]] = {}
+    for credential in UpstreamCredential.objects.all():
+        own.setdefault(credential.upstream_id, {})[credential.agent_id] = bytes(credential.sealed_secret)
+    return {upstream.pk: upstream_view(upstream, own.get(upstream.pk, {})) for upstream in Upstream.objects.all()}
+
+
+def upstream_view(upstream: Upstream, sealed_by_agent: Mapping[int, bytes]) -> UpstreamView:
+    return UpstreamView(
+        id=upstream.pk,
+        name=upstream.name,
+        enabled=upstream.enabled,
+        transport=upstream.transport,
+        url=upstream.url,
+        command=upstream.command,
+        credential=upstream.credential,
+        credential_name=upstream.credential_name,
+        sealed_secret=bytes(upstream.sealed_secret) if upstream.sealed_secret else None,
+        sealed_by_agent=sealed_by_agent,
+        timeout_s=upstream.timeout_s,
+        mask_secrets=upstream.mask_secrets,
+    )
+
+
+def _tool_view(tool: Tool, upstreams: Mapping[int, UpstreamView]) -> ToolView:
     version = tool.current_version
     assert version is not None
-    endpoint = getattr(tool, "http_endpoint", None)
+    endpoint, offered = getattr(tool, "http_endpoint", None), getattr(tool, "upstream_tool", None)
     return ToolView(
         **{name: getattr(tool, name) for name in _COPIED},
         version_id=version.pk,
@@ -244,6 +296,9 @@ def _tool_view(tool: Tool) -> ToolView:
             endpoint.secret_header,
             bytes(endpoint.sealed_secret) if endpoint.sealed_secret else None,
         ),
+        upstream=upstreams.get(offered.upstream_id) if offered else None,
+        upstream_name=offered.upstream_name if offered else "",
+        is_accepted=offered.is_callable if offered else tool.executor != Tool.Executor.MCP,
     )
 
 

@@ -23,7 +23,9 @@ NOTHING_RAN = frozenset(
     {"part_unavailable", "rate_store_unavailable", "database_unavailable", "model_unavailable", "streams_used_up"}
 )
 # The server's last word on this very call, whatever happened to an earlier attempt with the same idempotency key.
-CONCLUSIVE = frozenset({"tool_error", "tool_output_invalid", "tool_unreachable", "egress_refused", "credential_missing"})
+CONCLUSIVE = frozenset(
+    {"tool_error", "tool_output_invalid", "tool_unreachable", "egress_refused", "credential_missing"}
+)
 IN_FLIGHT = "idempotency_in_flight"
 _BY_STATUS: Mapping[int, type[ToolCallError]] = {
     401: NotAuthenticated,

@@ -17,7 +17,7 @@ from telemetry.encryption import seal
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from tools.actions.changes import changes
 from tools.executors.http import SECRET_PURPOSE
-from tools.models import HttpEndpoint, Tool, ToolVersion
+from tools.models import HttpEndpoint, Tool, ToolVersion, UpstreamTool
 from tools.models.tool import RESERVED_ENDINGS
 from tools.registry import Declaration, registered
 from tools.schema_validator import SchemaProblem, SchemaValidator
@@ -117,6 +117,9 @@ def declare(tool: Tool, declaration: Declaration, actor: Actor) -> ToolVersion |
 
 def _destination(tool: Tool) -> str:
     """Where calls of the tool go and with which credential, told apart but not told; empty for a Python tool."""
+    offered = UpstreamTool.objects.filter(tool=tool).select_related("upstream").first()
+    if offered is not None:
+        return _destination_upstream(offered)
     endpoint = HttpEndpoint.objects.filter(tool=tool).first()
     if endpoint is None:
         return ""
@@ -124,7 +127,14 @@ def _destination(tool: Tool) -> str:
     return f"{endpoint.method} {endpoint.url} {endpoint.secret_header} {credential}".strip()
 
 
-def _declare_again(tool: Tool, actor: Actor) -> None:
+def _destination_upstream(offered: UpstreamTool) -> str:
+    upstream = offered.upstream
+    credential = sha256(bytes(upstream.sealed_secret)) if upstream.sealed_secret else ""
+    shown = f"{upstream.credential} {upstream.credential_name} {credential}"
+    return f"{upstream.transport} {upstream.url}{upstream.command} {shown} {offered.upstream_name}".strip()
+
+
+def declare_again(tool: Tool, actor: Actor) -> None:
     """What was approved for another destination is not approved for this one: the tool has a new version."""
     version = tool.current_version
     if version is not None:
@@ -219,7 +229,7 @@ def save_endpoint(endpoint: HttpEndpoint, actor: Actor, *, secret: str | None = 
     version = endpoint.tool.current_version
     with transaction.atomic():
         _store_endpoint(endpoint, actor, version.input_schema if version else {}, secret)
-        _declare_again(endpoint.tool, actor)
+        declare_again(endpoint.tool, actor)
     return endpoint
 
 

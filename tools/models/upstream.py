@@ -138,6 +138,8 @@ class UpstreamHealth(models.Model):
     # What it calls itself: shown to operators as its own word.
     server_name = models.CharField(max_length=200, blank=True, default="")
     server_version = models.CharField(max_length=100, blank=True, default="")
+    # What it offered and could not be read, a sentence each.
+    unreadable = models.JSONField(default=list)
 
     class Meta:
         default_permissions: ClassVar = ()

@@ -4,7 +4,7 @@ from tools.contract import Pass, Stage, Stop, ToolCall, deny
 
 
 class ResolveTool(Stage):
-    """The tool exists and this key may see it; the arguments are bytes from here on.
+    """The tool exists, is as it was accepted, and this key may see it; the arguments are bytes from here on.
 
     `confirm` is the door's flag where the tool declares it: it is taken out before the bytes are made.
     """
@@ -16,6 +16,8 @@ class ResolveTool(Stage):
         tool = call.snapshot.tools.get(call.tool_name)
         if tool is None or not call.snapshot.visible(call.key, tool).visible:
             return deny("unknown_tool", f"There is no tool {call.tool_name[:64]!r} for this key.", call)
+        if not tool.is_accepted:
+            return deny("tool_quarantined", f"An operator must look at {tool.name} first.", call.with_(tool=tool))
         arguments, confirm = split_confirm(tool, call.arguments)
         canonical = canonical_bytes(arguments)
         return Pass(

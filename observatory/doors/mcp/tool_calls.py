@@ -15,6 +15,7 @@ from observatory.doors.mcp.tool_listing import NAMESPACE
 from observatory.doors.problem import document
 from telemetry.trace_context import TraceContext
 from tools.contract import Outcome, Stop, ToolCall
+from tools.models import Tool
 from tools.reasons import reason
 from tools.snapshot import KeyView
 
@@ -60,7 +61,16 @@ def result_of(answer: Answer, trace: TraceContext) -> dict[str, Any]:
         raise RpcError(INVALID_PARAMS, answer.detail, {"code": "unknown_tool"})
     if not answer.is_answer:
         return _refused({**answer.facts, **document(answer.reason, answer.detail, trace.trace_id)}, trace)
-    return _result(_body(answer), trace, replayed=answer.replayed)
+    return _result(_body(answer), trace, replayed=answer.replayed, blocks=_blocks(answer))
+
+
+def _blocks(outcome: Outcome) -> list[Any] | None:
+    """MCP's own content blocks, where an upstream's tool answered such and no structured output is declared."""
+    tool = outcome.call.tool if outcome.call else None
+    if tool is None or tool.executor != Tool.Executor.MCP or tool.output_schema is not None:
+        return None
+    found = outcome.body.get("content")
+    return found if isinstance(found, list) else None
 
 
 def _body(outcome: Outcome) -> dict[str, Any]:
@@ -83,9 +93,19 @@ def _refused(problem: Mapping[str, Any], trace: TraceContext) -> dict[str, Any]:
 
 
 def _result(
-    body: Mapping[str, Any], trace: TraceContext, *, is_error: bool = False, replayed: bool = False
+    body: Mapping[str, Any],
+    trace: TraceContext,
+    *,
+    is_error: bool = False,
+    replayed: bool = False,
+    blocks: list[Any] | None = None,
 ) -> dict[str, Any]:
     meta = {NAMESPACE + "traceId": trace.trace_id} | ({NAMESPACE + "replayed": True} if replayed else {})
+    if blocks is not None:
+        structured = body.get("structuredContent")
+        return {"content": blocks, "isError": is_error, "_meta": meta} | (
+            {"structuredContent": structured} if isinstance(structured, dict) else {}
+        )
     return {
         "content": [{"type": "text", "text": json.dumps(body, ensure_ascii=False)}],
         "structuredContent": dict(body),
