@@ -16,7 +16,7 @@ from telemetry.models import Payload
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from tools import idempotency
 from tools.contract import Door, Permit, Ran
-from tools.models import AgentKey, KillSwitch, Policy, Tool, UpstreamTool
+from tools.models import AgentKey, KillSwitch, Policy, Tool
 from tools.scopes import Scope
 
 LEASE = dt.timedelta(seconds=330)
@@ -190,9 +190,9 @@ def changed_since(action: PendingAction, now: dt.datetime) -> str:
     in_force = Policy.objects.values_list("current_revision_id", flat=True).get(pk=action.policy_revision.policy_id)
     if in_force != action.policy_revision_id or key.policy_id != action.policy_revision.policy_id:
         return "policy_changed"
-    tool = Tool.objects.get(pk=action.tool_id)
+    tool = Tool.objects.select_related("upstream_tool").get(pk=action.tool_id)
     same = tool.current_version_id == action.tool_version_id and tool.enabled
-    if UpstreamTool.objects.filter(tool=tool).exclude(status=UpstreamTool.Status.ACCEPTED).exists():
+    if not tool.is_as_accepted:
         return "tool_quarantined"
     return "" if same and _passed_what_is_asked_now(action, tool) else "tool_changed"
 

@@ -298,7 +298,7 @@ def _tool_view(tool: Tool, upstreams: Mapping[int, UpstreamView]) -> ToolView:
         ),
         upstream=upstreams.get(offered.upstream_id) if offered else None,
         upstream_name=offered.upstream_name if offered else "",
-        is_accepted=offered.is_callable if offered else tool.executor != Tool.Executor.MCP,
+        is_accepted=tool.is_as_accepted,
     )
 
 

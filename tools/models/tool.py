@@ -122,6 +122,12 @@ class Tool(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_as_accepted(self) -> bool:
+        """False for a tool of an upstream that nobody has accepted as it now is; such a tool can't be called."""
+        offered = getattr(self, "upstream_tool", None)
+        return offered.is_callable if offered else self.executor != self.Executor.MCP
+
 
 class ToolVersion(AppendOnlyModel):
     """What a tool declared at one time, frozen: description, schemas, annotations, and their digest."""
