@@ -46,7 +46,7 @@ def _walk(root: Mapping[str, Any], place: str) -> Iterator[Finding]:
     waiting: list[tuple[str, Any, int, bool]] = [(place, root, 1, False)]
     while waiting:
         where, value, depth, is_names = waiting.pop()
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH and isinstance(value, Mapping | list | tuple):
             yield found("deep_schema", where, f"Nests more than {MAX_DEPTH} levels.")
             return
         if isinstance(value, list | tuple):
