@@ -6,7 +6,7 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from urllib3.exceptions import HTTPError, LocationValueError, ReadTimeoutError
@@ -15,7 +15,7 @@ from urllib3.util import parse_url
 
 from telemetry.egress.addresses import literal, refusal
 from telemetry.egress.connection import Exchange, PlainConnection, TlsConnection, TooMuch, tls_context
-from telemetry.egress.errors import EgressError, Kind
+from telemetry.egress.errors import EgressError, Kind, causes
 from telemetry.egress.pool import Connection, Origin, pool
 
 # urllib3 quotes the whole URL, its query too, when it warns of odd headers.
@@ -62,7 +62,7 @@ def request(
     `timeout_s` bounds the whole: name, connection, handshake, request and answer. Raises EgressError.
     """
     target = _target(url)
-    sent = _headers(headers)
+    sent = checked_headers(headers)
     exchange = Exchange(time.monotonic() + timeout_s, _HEADER_BYTES + _BYTES_ON_THE_WIRE_PER_BODY_BYTE * max_bytes)
     connection = pool.take(target.origin) or _connection(target.origin)
     is_done = False
@@ -114,7 +114,8 @@ def _target(url: str) -> _Target:
     return _Target((parsed.scheme, host, parsed.port or _DEFAULT_PORTS[parsed.scheme]), parsed.request_uri)
 
 
-def _headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """What is sent beside HTTP's own. Raises EgressError for a header that is not valid or not the caller's to set."""
     sent = {"User-Agent": "mcp-observatory", **(headers or {})}
     if any(name.lower() in _OURS for name in sent):
         raise EgressError(Kind.BAD_URL, f"These headers are not the caller's to set: {', '.join(sorted(_OURS))}.")
@@ -152,14 +153,14 @@ def _too_large(max_bytes: int) -> EgressError:
 
 def _explained(error: Exception, host: str, written: bool) -> EgressError:
     """The same failure in our own words: those of the libraries quote URLs and headers."""
-    causes = list(_causes(error))
+    found = list(causes(error))
     if isinstance(error, EgressError):
         return error
-    if any(isinstance(cause, TooMuch) for cause in causes):
+    if any(isinstance(cause, TooMuch) for cause in found):
         return EgressError(Kind.TOO_LARGE, "The answer is larger than may be read.", written=written)
-    if any(isinstance(cause, TimeoutError | ReadTimeoutError) for cause in causes):
+    if any(isinstance(cause, TimeoutError | ReadTimeoutError) for cause in found):
         return EgressError(Kind.TIMEOUT, f"{host} did not answer in time.", written=written)
-    for cause in causes:
+    for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return EgressError(Kind.UNREACHABLE, f"{host}'s certificate is not valid.", written=written)
     if written:
@@ -167,16 +168,3 @@ def _explained(error: Exception, host: str, written: bool) -> EgressError:
     if isinstance(error, OSError | HTTPError):
         return EgressError(Kind.UNREACHABLE, f"{host} can't be reached.")
     return EgressError(Kind.BAD_URL, "The method or a header is not valid HTTP.")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came from, as chained or as wrapped by urllib3."""
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        cause = waiting.pop()
-        if cause is None or id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        waiting += [cause.__cause__, cause.__context__, *(arg for arg in cause.args if isinstance(arg, BaseException))]

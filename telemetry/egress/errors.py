@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 
@@ -26,3 +27,16 @@ class EgressError(Exception):
         self.kind = kind
         self.detail = detail
         self.written = written
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from, as chained or as wrapped by a library."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop()
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        waiting += [cause.__cause__, cause.__context__, *(arg for arg in cause.args if isinstance(arg, BaseException))]
