@@ -74,19 +74,19 @@ class Call:
     async def _asked(self, lines: Lines) -> dict[str, Any]:
         for is_last in (False, True):
             wait_s = min(self._target.timeout_s, self._deadline - time.monotonic())
-            connection, session = await lines.connected(self._target, wait_s)
-            try:
-                with connection.used():
+            async with lines.connected(self._target, wait_s) as (connection, session):
+                try:
                     return await self._exchanged(session, connection)
-            except SessionLost:
-                # Nothing ran, so the call may go the same way once more.
-                connection.retire()
-                if is_last:
-                    raise Unreachable("It forgets every session.") from None
-            except Unreachable:
-                # A new connection begins anew; this one may be of a server that is gone.
-                connection.retire()
-                raise
+                except SessionLost:
+                    # Nothing ran, so the call may go the same way once more.
+                    connection.retire()
+                    if is_last:
+                        raise Unreachable("It forgets every session.") from None
+                except Unreachable:
+                    if self._exchange is None or not self._exchange.was_turned_away:
+                        # A new connection begins anew; this one may be of a server that is gone.
+                        connection.retire()
+                    raise
         raise AssertionError
 
     async def _exchanged(self, session: Session, connection: Any) -> dict[str, Any]:
@@ -151,25 +151,24 @@ class _Allowance:
 async def offered(lines: Lines, target: Target) -> Offer:
     """Everything the upstream lists. Raises Unreachable."""
     for is_last in (False, True):
-        connection, session = await lines.connected(target, target.timeout_s)
-        exchange = Exchange(time.monotonic() + target.timeout_s)
-        CURRENT.set(exchange)
-        try:
-            with connection.used():
+        async with lines.connected(target, target.timeout_s) as (connection, session):
+            exchange = Exchange(time.monotonic() + target.timeout_s)
+            CURRENT.set(exchange)
+            try:
                 async with asyncio.timeout(target.timeout_s):
                     tools = await _listed(session, exchange, connection)
-            return Offer(tools, session.protocol_version, *session.server)
-        except TimeoutError:
-            raise Unreachable("It did not list its tools in time.") from None
-        except Rubbish as error:
-            raise Unreachable(str(error)) from None
-        except MCPError as error:
-            verdict = of_error(exchange, error.error, _why_ended(connection) if not connection.is_open else None)
-            connection.retire()
-            if is_last or not isinstance(verdict, SessionLost):
-                raise Unreachable(_without_words_of_its_own(verdict)) from None
-        finally:
-            exchange.end()
+                return Offer(tools, session.protocol_version, *session.server)
+            except TimeoutError:
+                raise Unreachable("It did not list its tools in time.") from None
+            except Rubbish as error:
+                raise Unreachable(str(error)) from None
+            except MCPError as error:
+                verdict = of_error(exchange, error.error, _why_ended(connection) if not connection.is_open else None)
+                connection.retire()
+                if is_last or not isinstance(verdict, SessionLost):
+                    raise Unreachable(_without_words_of_its_own(verdict)) from None
+            finally:
+                exchange.end()
     raise AssertionError
 
 

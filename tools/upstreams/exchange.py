@@ -74,6 +74,10 @@ class Exchange:
         for scope in list(self._scopes):
             scope.cancel()
 
+    @property
+    def was_turned_away(self) -> bool:
+        return self.failure is not None and self.failure.why == Why.TURNED_AWAY
+
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
 

@@ -133,6 +133,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     def _note_status(self, status: int, content: bytes, request: httpx2.Request, exchange: Exchange) -> None:
         """What an error status says of the call; a JSON-RPC error in it says more, and is the package's to hand on."""
         error = _error_of(content)
+        if request.method == "GET" and not exchange.is_handshake:
+            # The call was taken long ago: this only asked for the rest of its answer.
+            exchange.fail(Why.BROKEN, f"It answered {status} when asked for the rest of its answer.")
+            return
         has_session = "mcp-session-id" in request.headers
         if has_session and (status == 404 or (status == 400 and error is not None and error == _SERVER_ERROR)):
             exchange.fail(Why.SESSION_LOST, "It lost the session.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from tools.upstreams.answers import Unreachable
 from tools.upstreams.connection import Connection
@@ -57,8 +58,9 @@ class Lines:
         self._list_changed = list_changed
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def connected(self, target: Target, wait_s: float) -> tuple[Connection, Session]:
-        """An open connection and its session. Raises Unreachable."""
+    @asynccontextmanager
+    async def connected(self, target: Target, wait_s: float) -> AsyncGenerator[tuple[Connection, Session], None]:
+        """An open connection and its session, which stays open while this lasts. Raises Unreachable."""
         line = self._line(target)
         connection = line.connection
         if connection is None or not connection.is_open:
@@ -68,13 +70,13 @@ class Lines:
             connection = line.connect(lambda: self._list_changed(target.upstream_id))
             self._ending.add(connection.task)
             connection.task.add_done_callback(self._ending.discard)
-        if not connection.ready.done():
-            with connection.used():
+        with connection.used():
+            if not connection.ready.done():
                 longest = min(wait_s, _LONGEST_WAIT_WHEN_DOWN_S) if line.failure else wait_s
                 await asyncio.wait({connection.ready}, timeout=max(0.0, longest))
-        if not connection.ready.done():
-            raise Unreachable(line.failure or "It was not ready in time.")
-        return connection, connection.ready.result()
+            if not connection.ready.done():
+                raise Unreachable(line.failure or "It was not ready in time.")
+            yield connection, connection.ready.result()
 
     def forget(self, upstream_id: int) -> None:
         """Its connections end when their last call has; its next call makes a new one at once."""

@@ -62,6 +62,10 @@ class Upstream:
             self.process.kill()
             self.process.wait()
 
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     @property
     def pid(self) -> int:
         return int((self.folder / "pid").read_text())
@@ -103,5 +107,24 @@ def upstream(request, tmp_path):
     """A running server; parametrize it with a kind."""
     running = Upstream(getattr(request, "param", "http"), tmp_path).start()
     yield running
-    if running.process is not None and running.process.poll() is None:
-        running.kill()
+    running.end()
+
+
+@pytest.fixture(scope="module")
+def _servers(tmp_path_factory):
+    """Servers by kind, started by the first test that wants one."""
+    running: dict[str, Upstream] = {}
+    yield running, tmp_path_factory
+    for each in running.values():
+        each.end()
+
+
+@pytest.fixture
+def shared(request, _servers):
+    """A running server that other tests of the file use too; parametrize it with a kind. Nothing was called yet."""
+    running, folders = _servers
+    kind = request.param
+    if kind not in running:
+        running[kind] = Upstream(kind, folders.mktemp(kind)).start()
+    (running[kind].folder / "called").unlink(missing_ok=True)
+    return running[kind]

@@ -120,12 +120,12 @@ async def opened(target: Target) -> AsyncGenerator[tuple[Inbound, Outbound], Non
         try:
             yield inbound, _Outbound(asyncio.StreamWriter(outgoing, protocol, None, loop), program)
         finally:
-            is_own_end = inbound.ended.is_set() and _is_dead(program)
+            is_own_end = inbound.ended.is_set()
             outgoing.close()
             # Where it is stuck writing, it can't notice that its input was closed.
             incoming.close()
             with anyio.CancelScope(shield=True):
-                await _ended(program)
+                is_own_end = await _ended(program) and is_own_end
             errors.close()
             if is_own_end:
                 said = _printable(tail.kept, target)
@@ -159,10 +159,12 @@ def _started(target: Target) -> subprocess.Popen[bytes]:
         raise EgressError(Kind.UNREACHABLE, "Its program can't be started.") from None
 
 
-async def _ended(program: subprocess.Popen[bytes]) -> None:
-    for number in (None, signal.SIGTERM, signal.SIGKILL):
-        if number is not None:
-            _signal_all(program, number)
+async def _ended(program: subprocess.Popen[bytes]) -> bool:
+    """It has ended, and all that it started; True where it did so without being told by a signal."""
+    told = None
+    for told in (None, signal.SIGTERM, signal.SIGKILL):
+        if told is not None:
+            _signal_all(program, told)
         with anyio.move_on_after(_GRACE_S):
             while not _is_dead(program):
                 await anyio.sleep(_POLL_S)
@@ -171,6 +173,7 @@ async def _ended(program: subprocess.Popen[bytes]) -> None:
     # Not yet waited for, so the number of its group is still its own.
     _signal_all(program, signal.SIGKILL)
     program.poll()
+    return told is None
 
 
 def _is_dead(program: subprocess.Popen[bytes]) -> bool:

@@ -1,0 +1,50 @@
+"""A process that calls an upstream and ends as its first argument says; what it finds out it writes as JSON lines."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+from django.conf import settings
+
+settings.configure(EGRESS_ALLOWED_NETWORKS=["127.0.0.0/8"])
+
+from tools.upstreams.pool import POOL  # noqa: E402 (settings first)
+from tools.upstreams.target import Target  # noqa: E402
+
+way, transport, where = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+target = Target(1, "tested", transport, url=where if isinstance(where, str) else "", command=tuple(where))
+
+
+def pid() -> int:
+    return int(POOL.call(target, "where", {}, timeout_s=20).structured["pid"])  # type: ignore[index]
+
+
+def say(**found: object) -> None:
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+
+
+first = pid()
+say(pid=first)
+if way == "fork":
+    if not (child := os.fork()):
+        try:
+            say(child=pid())
+            POOL.close()
+        finally:
+            os._exit(0)
+    say(parent=pid())
+    os.waitpid(child, 0)
+    say(after=pid())
+elif way == "forked holder":
+    # The child outlives the parent and never calls; it must not keep the parent's pipes open.
+    if not os.fork():
+        time.sleep(5)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+elif way == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+elif way == "term":
+    os.kill(os.getpid(), signal.SIGTERM)
