@@ -37,6 +37,21 @@ def _user_and_password(match: re.Match[str]) -> int | None:
     return match.end() if b":" in decoded else None
 
 
+_ENDS_A_URL = re.compile(r"""[\s"'<>]""")
+_LONGEST_PASSWORD = 512
+
+
+def _up_to_the_last_at(match: re.Match[str]) -> int | None:
+    """Name, password and the @ behind them. Looked for from the end: the text may be made of beginnings only."""
+    text, start = match.string, match.end()
+    if text[start - 1] == "@":
+        return start if start - match.start() > 1 else None
+    at = text.rfind("@", start + 1, start + _LONGEST_PASSWORD + 1)
+    if at > 0 and (end := _ENDS_A_URL.search(text, start, at)) is not None:
+        at = text.rfind("@", start + 1, end.start())
+    return at + 1 if at > 0 else None
+
+
 # Which first digits go with which lengths; a random number of 16 digits would pass Luhn's check one time in ten.
 _CARDS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}|6\d{15,18}",
@@ -128,7 +143,7 @@ FORMS: tuple[Form, ...] = (
         "private-key",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,60}-----)?",
     ),
-    _form("url-credentials", r"""(?<=://)(?:[^\s"'<>/:@]{0,256}:[^\s"'<>]{1,512}|[^\s"'<>/:@]{1,512})@"""),
+    _form("url-credentials", r"""(?<=://)[^\s"'<>/:@]{0,512}+[:@]""", _up_to_the_last_at),
     _form("own-key", r"mo_[A-Za-z0-9-]{1,32}_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{16,}+"),
     _form("commit-token", r"mo1\.[A-Za-z0-9_.-]{8,}+"),
     _form("jwt", r"eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]++){0,4}\.?"),

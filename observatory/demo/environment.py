@@ -16,6 +16,7 @@ from observatory.embedded.postgres import DURABLE, Postgres
 from observatory.embedded.valkey import Valkey
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
+CLOCK = Path(__file__).with_name("clock_server.py")
 _servers: list[Postgres | Valkey] = []
 
 
@@ -65,6 +66,7 @@ def _set(more: dict[str, str]) -> None:
         "OBSERVATORY_DEMO": "1",
         "OBSERVATORY_HTTPS": "off",
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "OBSERVATORY_MCP_COMMANDS": json.dumps({"clock": [sys.executable, str(CLOCK)]}),
         "OBSERVATORY_AUDIT_TRAIL": str(folder() / "audit.jsonl"),
         "SECRET_KEY": secrets.token_urlsafe(48),
         "OBSERVATORY_MASTER_SECRET": secrets.token_urlsafe(48),

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from observatory.demo.models import Customer, Incident, Service
 from observatory.demo.seed_business import seed_business
+from observatory.demo.seed_upstream import ALLOWED, seed_upstream
 from observatory.groups import OPERATORS, POLICY_EDITORS, create_groups
 from telemetry.recorder import SYSTEM
 from telemetry.tasks import create_partitions
@@ -34,6 +35,7 @@ def seed() -> None:
     seed_data()
     owner, second_owner = _people()
     sync_python_tools()
+    seed_upstream()
     _agent(
         "demo-agent",
         "The agent of the first workflow; it may confirm for itself.",
@@ -88,6 +90,7 @@ def _policy(name: str, *, self_confirm: bool = False) -> Policy:
         Rule.objects.create(
             policy=policy, name="The demonstration's allowlist", tools="\n".join(settings.DEMO_ALLOWED_TOOLS)
         )
+        Rule.objects.create(policy=policy, name="The world clock, once accepted", tools=ALLOWED, position=2)
         for tool in settings.DEMO_ALLOWED_TOOLS[:1]:
             PolicyExample.objects.create(
                 policy=policy, name=f"{tool} is allowed", tool=tool, arguments={}, expected="allow"

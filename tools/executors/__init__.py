@@ -3,6 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from tools.contract import Execution, ToolCall
-from tools.executors import http, python
+from tools.executors import http, mcp, python
 
-EXECUTORS: Mapping[str, Callable[[ToolCall], Execution]] = {"python": python.execute, "http": http.execute}
+EXECUTORS: Mapping[str, Callable[[ToolCall], Execution]] = {
+    "python": python.execute,
+    "http": http.execute,
+    "mcp": mcp.execute,
+}

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from mcp_observatory import ToolClient
 
-from observatory.demo import environment, planner_scenario, real_world_scenario, two_phase_scenario
+from observatory.demo import environment, planner_scenario, real_world_scenario, two_phase_scenario, upstream_scenario
 from observatory.demo.catalogue import CATALOGUE
 from observatory.demo.invoking import AnsweredOtherwise
 from observatory.demo.scenarios import WORKFLOW_TOOLS, run
@@ -51,6 +51,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Serving after {time.perf_counter() - began:.1f} s.\n\n")
             self._workflow(address)
             self._two_phases(address)
+            self._upstream(address)
             if once:
                 self.stdout.write("\nThe workflow is done; without --once it keeps serving.\n")
             else:
@@ -137,6 +138,15 @@ class Command(BaseCommand):
             return
         for scenario in (two_phase_scenario, real_world_scenario, planner_scenario):
             scenario.run(address, settings.DEMO_API_KEY, self.stdout.write)
+
+    def _upstream(self, address: str) -> None:
+        """A tool of another server was called, where this key may see it."""
+        with ToolClient(address, settings.DEMO_API_KEY) as client:
+            seen = {tool["name"] for tool in client.list_tools()}
+        if upstream_scenario.TOOL in seen:
+            upstream_scenario.run(address, settings.DEMO_API_KEY, self.stdout.write)
+        else:
+            self.stdout.write(f"No upstream is shown: this key does not see {upstream_scenario.TOOL}.\n")
 
     def _where_to_look(self, address: str) -> None:
         password = os.environ.get("OPERATOR_PASSWORD") or "the one you set"
