@@ -67,7 +67,7 @@ def _run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None)
             tool_name=action.tool.name,
             arguments=arguments,
             door=permit.kind,
-            trace=trace or _trace_of(action),
+            trace=trace or trace_of(action),
             received_at=now,
             identified_as=key.public_id,
             permit=permit,
@@ -88,7 +88,8 @@ def _settled(permit: Permit, ran: Ran, outcome: Outcome, now: dt.datetime) -> No
         _ended(permit, ran, outcome.reason.code, now, outcome.body)
 
 
-def _trace_of(action: PendingAction) -> TraceContext:
+def trace_of(action: PendingAction) -> TraceContext:
+    """The trace of the call that asked, under a span of the action's own."""
     return continue_or_start(f"00-{action.trace_id}-{action.id.hex[:16]}-01")
 
 

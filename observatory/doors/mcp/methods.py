@@ -9,6 +9,8 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_I
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from observatory.doors.mcp import task_wire, tasks
+from observatory.doors.mcp.capabilities import TASKS
 from observatory.doors.mcp.messages import Message, RpcError
 from observatory.doors.mcp.tool_calls import called
 from observatory.doors.mcp.tool_listing import tools_of
@@ -25,6 +27,7 @@ INSTRUCTIONS = (
 LIST_TTL_MS = 5_000
 # The list differs by key, never by connection; nobody is told of a change, so it is to be asked for again.
 CAPABILITIES: Mapping[str, Any] = {"tools": {"listChanged": False}}
+EXTENSIONS: Mapping[str, Any] = {TASKS: {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def answer(message: Message, caller: Caller) -> dict[str, Any]:
     """The result as the caller's version of the protocol writes it. Raises RpcError."""
     method = METHODS.get(message.method)
     try:
-        methods.validate_client_request(message.method, message.version, message.params)
+        methods.validate_client_request(message.method, message.version, message.params, surface=task_wire.REQUESTS)
     except ValidationError:
         raise RpcError(INVALID_PARAMS, "The parameters do not fit the method.") from None
     except (KeyError, ValueError):
@@ -53,7 +56,8 @@ def answer(message: Message, caller: Caller) -> dict[str, Any]:
         raise RpcError(METHOD_NOT_FOUND, "Method not found", message.method)
     found = {**({"resultType": "complete"} if message.stateless else {}), **method(message, caller)}
     try:
-        result = methods.serialize_server_result(message.method, message.version, found)
+        surface = task_wire.results_like(found)
+        result = methods.serialize_server_result(message.method, message.version, found, surface=surface)
     except ValidationError:
         raise RpcError(INTERNAL_ERROR, "The result does not fit the protocol.") from None
     if message.stateless:
@@ -76,7 +80,7 @@ def _initialize(message: Message, caller: Caller) -> Mapping[str, Any]:
 def _discover(message: Message, caller: Caller) -> Mapping[str, Any]:
     return {
         "supportedVersions": list(MODERN_PROTOCOL_VERSIONS),
-        "capabilities": CAPABILITIES,
+        "capabilities": {**CAPABILITIES, "extensions": EXTENSIONS},
         "instructions": INSTRUCTIONS,
         "ttlMs": LIST_TTL_MS,
         "cacheScope": "private",
@@ -97,7 +101,7 @@ def _call_tool(message: Message, caller: Caller) -> Mapping[str, Any]:
     name, arguments = message.params["name"], message.params.get("arguments") or {}
     if message.stateless:
         _refuse_other_headers(message, caller, name, arguments)
-    return called(caller.begin(name, arguments), caller.key)
+    return called(caller.begin(name, arguments), message, caller.key)
 
 
 def _refuse_other_headers(message: Message, caller: Caller, name: str, arguments: Mapping[str, Any]) -> None:
@@ -116,4 +120,7 @@ METHODS: Mapping[str, Method] = {
     "ping": _ping,
     "tools/list": _list_tools,
     "tools/call": _call_tool,
+    "tasks/get": lambda message, caller: tasks.got(message, caller.key, caller.snapshot),
+    "tasks/update": lambda message, caller: tasks.updated(message, caller.key),
+    "tasks/cancel": lambda message, caller: tasks.cancelled(message, caller.key),
 }
