@@ -1,5 +1,6 @@
 """The risk gate: what needs a second phase is sent there, what needs a person waits, what has its permit goes on."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +12,7 @@ from tools.contract import Pass, Stage, Stop, ToolCall, Verdict, deny
 from tools.policy.effects import Effect
 from tools.policy.evaluator import Decision
 from tools.scopes import Scope
+from tools.snapshot import KeyView
 
 MAY_DECIDE = "approvals.decide_pendingaction"
 TOOL_SETTING = "the tool's own setting"
@@ -23,11 +25,13 @@ def may_confirm_itself(call: ToolCall) -> bool:
     return (
         call.decision.self_confirm
         and not call.decision.errors
-        and Scope.ACTIONS_CONFIRM in call.key.scopes
-        and terms.quorum <= 1
-        and not terms.groups
-        and _owner_may_decide(call.key.owner_id)
+        and may_decide_alone(call.key, quorum=terms.quorum, groups=terms.groups)
     )
+
+
+def may_decide_alone(key: KeyView, *, quorum: int, groups: Collection[str]) -> bool:
+    """The key may confirm, its owner may decide, and one vote of anybody would do."""
+    return Scope.ACTIONS_CONFIRM in key.scopes and quorum <= 1 and not groups and _owner_may_decide(key.owner_id)
 
 
 def _owner_may_decide(owner_id: int) -> bool:

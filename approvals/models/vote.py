@@ -17,7 +17,7 @@ class Vote(AppendOnlyModel):
     approve = models.BooleanField()
     reason = models.CharField(max_length=300, blank=True, default="")
     args_digest = models.CharField(max_length=64, help_text="What the operator saw.")
-    via = models.CharField(max_length=16, help_text="admin or confirm")
+    via = models.CharField(max_length=16, help_text="admin, confirm or mcp")
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = AppendOnlyQuerySet.as_manager()

@@ -101,7 +101,7 @@ def _call_tool(message: Message, caller: Caller) -> Mapping[str, Any]:
     name, arguments = message.params["name"], message.params.get("arguments") or {}
     if message.stateless:
         _refuse_other_headers(message, caller, name, arguments)
-    return called(caller.begin(name, arguments), message, caller.key)
+    return called(caller.begin(name, arguments), message, caller.key, caller.snapshot)
 
 
 def _refuse_other_headers(message: Message, caller: Caller, name: str, arguments: Mapping[str, Any]) -> None:

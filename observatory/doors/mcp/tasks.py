@@ -18,7 +18,7 @@ from approvals.models import PendingAction
 from approvals.states import OPEN, Status
 from observatory.action_status import action_of
 from observatory.calling import Answer
-from observatory.doors.mcp.capabilities import declares_tasks, require_tasks
+from observatory.doors.mcp.capabilities import require_tasks
 from observatory.doors.mcp.ended_actions import ended_result
 from observatory.doors.mcp.messages import Message, RpcError
 from telemetry.recorder import Actor
@@ -27,12 +27,6 @@ from tools.idempotency import KEPT_FOR
 from tools.snapshot import KeyView, Snapshot
 
 POLL_INTERVAL_MS = 1_000
-
-
-def task_instead(answer: Answer, message: Message, key: KeyView) -> dict[str, Any] | None:
-    """The task that stands for an answer that waits, for a client that declared tasks; else None."""
-    action = waiting_action(answer, key) if declares_tasks(message) else None
-    return None if action is None else created(action)
 
 
 def waiting_action(answer: Answer, key: KeyView) -> PendingAction | None:

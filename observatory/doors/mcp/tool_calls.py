@@ -5,16 +5,18 @@ from typing import Any
 from mcp_types import INVALID_PARAMS
 
 from observatory.action_status import action_of, described
-from observatory.calling import call_by_name
+from observatory.calling import Answer, call_by_name
+from observatory.doors.mcp.capabilities import declares_tasks
+from observatory.doors.mcp.confirmation import answered_question, question_instead
 from observatory.doors.mcp.messages import Message, RpcError
 from observatory.doors.mcp.own_tools import STATUS, status_arguments
-from observatory.doors.mcp.tasks import task_instead
+from observatory.doors.mcp.tasks import created, waiting_action
 from observatory.doors.mcp.tool_listing import NAMESPACE
 from observatory.doors.mcp.tool_results import refused, result, result_of, stopped
 from observatory.doors.problem import document
 from tools.contract import Stop, ToolCall
 from tools.reasons import reason
-from tools.snapshot import KeyView
+from tools.snapshot import KeyView, Snapshot
 
 IDEMPOTENCY_KEY, SESSION_ID = NAMESPACE + "idempotencyKey", NAMESPACE + "sessionId"
 
@@ -29,12 +31,23 @@ def text_in_meta(message: Message, name: str, header: str = "") -> str | None:
     return found
 
 
-def called(call: ToolCall, message: Message, key: KeyView) -> dict[str, Any]:
+def called(call: ToolCall, message: Message, key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
     """Shape: MCP's CallToolResult, or what stands for it while the call waits. Raises RpcError for no such tool."""
     if call.tool_name == STATUS:
         return _status(call, key)
+    state = message.params.get("requestState") if message.stateless else None
+    if state is not None:
+        return answered_question(state, call, message, key, snapshot)
     answer = call_by_name(call)
-    return task_instead(answer, message, key) or result_of(answer, call.trace)
+    return _while_it_waits(answer, call, message, key) or result_of(answer, call.trace)
+
+
+def _while_it_waits(answer: Answer, call: ToolCall, message: Message, key: KeyView) -> dict[str, Any] | None:
+    """What a client that can do more than ask observatory.status is answered while a person decides."""
+    action = waiting_action(answer, key)
+    if action is None:
+        return None
+    return question_instead(action, call, message, key) or (created(action) if declares_tasks(message) else None)
 
 
 def _status(call: ToolCall, key: KeyView) -> dict[str, Any]:
