@@ -25,13 +25,15 @@ HELD_SCHEMA: Mapping[str, Any] = {
 
 def listing(key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
     """Shape: {"tools": [...]}, by name; only what this key may see. A two-phase tool's phases follow it."""
-    found: list[dict[str, Any]] = []
-    for tool in snapshot.tools_for(key):
-        own = entry(tool, key, snapshot)
-        found.append(own)
-        if has_phases(tool, key, snapshot):
-            found += phase_entries(tool, own, gate_of(tool, key, snapshot, proposed=True))
-    return {"tools": found}
+    return {"tools": [found for tool in snapshot.tools_for(key) for found in entries_of(tool, key, snapshot)]}
+
+
+def entries_of(tool: ToolView, key: KeyView, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """The tool's own entry, and those of its phases."""
+    own = entry(tool, key, snapshot)
+    if not has_phases(tool, key, snapshot):
+        return [own]
+    return [own, *phase_entries(tool, own, gate_of(tool, key, snapshot, proposed=True))]
 
 
 def entry(tool: ToolView, key: KeyView, snapshot: Snapshot) -> dict[str, Any]:

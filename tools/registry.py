@@ -13,6 +13,7 @@ from django.utils.module_loading import autodiscover_modules
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from telemetry.canonical import canonical_bytes, digest
+from tools.reserved_names import RESERVED_PREFIX
 
 RISKS = ("low", "medium", "high")
 
@@ -125,6 +126,8 @@ def tool(  # noqa: PLR0913 (what a tool can declare)
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         tool_name = name or function.__name__
+        if tool_name.startswith(RESERVED_PREFIX):
+            raise ValueError(f"{tool_name}: names that begin with {RESERVED_PREFIX} are this installation's own tools")
         if tool_name in _registered:
             raise ValueError(f"the tool {tool_name} is declared twice")
         model, context_parameter = _arguments_model(tool_name, function)

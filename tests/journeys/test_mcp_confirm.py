@@ -257,14 +257,15 @@ def test_what_changed_since_the_question_is_not_confirmed(world, caller, argumen
 
 
 @pytest.mark.django_db
-def test_two_phases_are_not_asked_this_way(world):
+def test_two_phases_are_not_asked_this_way(world, arguments):
     policy = world.two_phase(name="phases", waits=True)
     type(policy).objects.filter(pk=policy.pk).update(self_confirm=True)
     policy.refresh_from_db()
     publish(policy, SYSTEM)
     caller = world.caller(policy)
-    flat = {"customer_id": world.acme.pk, "title": "x", "candidate_outputs": SAME}
-    assert call(caller, "create_ticket_propose", flat, can=WITH_FORMS)["resultType"] == "complete"
+    flat = arguments | {"candidate_outputs": SAME}
+    plain = call(caller, "create_ticket_propose", flat, can=WITH_FORMS)
+    assert (plain["resultType"], plain["structuredContent"]["status"]) == ("complete", "pending_approval")
     assert call(caller, "create_ticket_propose", flat, can=WITH_FORMS | WITH_TASKS)["resultType"] == "task"
 
 

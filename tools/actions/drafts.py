@@ -12,7 +12,7 @@ from tools.actions.policies import record_draft, rule_document
 from tools.models import Policy, PolicyExample, Rule, RuleCondition
 from tools.policy.compiler import PolicyProblem, compile_policy
 from tools.policy.conditions import Condition
-from tools.policy.document import PolicyDocument
+from tools.policy.document import SWITCHES, PolicyDocument
 from tools.policy.effects import Effect
 
 # Where a problem with an effect's parameters is shown.
@@ -32,7 +32,7 @@ def save_policy(policy: Policy, actor: Actor, *, examples: Iterable[Mapping[str,
         elif before.name != policy.name:
             raise ValidationError({"name": "A policy keeps its name; records name it."})
         else:
-            policy.save(update_fields=["description", "self_confirm", "no_network", "dry_run"])
+            policy.save(update_fields=["description", *SWITCHES])
         if examples is not None:
             policy.examples.all().delete()
             for fields in examples:

@@ -14,7 +14,7 @@ from telemetry.recorder import Actor, Subject, record_event
 from tools.models import Policy, PolicyExample, PolicyRevision, Rule, RuleCondition, Tool
 from tools.policy.compiler import PolicyProblem, Program, compile_policy
 from tools.policy.conditions import Condition, Operator
-from tools.policy.document import DocumentProblem, PolicyDocument, RuleDocument
+from tools.policy.document import SWITCHES, DocumentProblem, PolicyDocument, RuleDocument
 from tools.policy.effects import Effect
 from tools.policy.examples import Example, ExampleFailure, run_examples
 from tools.policy.facts import AgentFacts, Facts, SessionFacts, tool_facts
@@ -64,6 +64,7 @@ def document_of(policy: Policy, rules: Iterable[Rule]) -> PolicyDocument:
         self_confirm=policy.self_confirm,
         no_network=policy.no_network,
         dry_run=policy.dry_run,
+        tool_search=policy.tool_search,
     )
 
 
@@ -213,12 +214,9 @@ def _new_revision(
 
 def _restore_draft(policy: Policy, document: PolicyDocument) -> None:
     policy.rules.all().delete()
-    policy.self_confirm, policy.no_network, policy.dry_run = (
-        document.self_confirm,
-        document.no_network,
-        document.dry_run,
-    )
-    policy.save(update_fields=["self_confirm", "no_network", "dry_run"])
+    for switch in SWITCHES:
+        setattr(policy, switch, getattr(document, switch))
+    policy.save(update_fields=SWITCHES)
     for position, rule in enumerate(document.rules, start=1):
         row = Rule.objects.create(
             pk=int(rule.id),  # what was is the same again, so that revisions can be compared and links hold

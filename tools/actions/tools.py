@@ -20,6 +20,7 @@ from tools.executors.http import SECRET_PURPOSE
 from tools.models import HttpEndpoint, Tool, ToolVersion, UpstreamTool
 from tools.models.tool import RESERVED_ENDINGS
 from tools.registry import Declaration, registered
+from tools.reserved_names import RESERVED_PREFIX
 from tools.schema_validator import SchemaProblem, SchemaValidator
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
@@ -63,6 +64,8 @@ def check_name(name: str) -> None:
         raise ValidationError(
             {"name": f"The endings {' and '.join(RESERVED_ENDINGS)} are reserved for two-phase tools."}
         )
+    if name.startswith(RESERVED_PREFIX):
+        raise ValidationError({"name": f"Names that begin with {RESERVED_PREFIX} are this installation's own tools."})
 
 
 def save_tool(tool: Tool, actor: Actor) -> Tool:

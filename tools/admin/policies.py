@@ -32,6 +32,7 @@ _SWITCH_TAGS = (
     ("self_confirm", "self-confirm", CAREFUL),
     ("no_network", "no network", GOOD),
     ("dry_run", "dry run", NOTE),
+    ("tool_search", "tool search", NOTE),
 )
 
 
@@ -90,14 +91,14 @@ class ExampleInline(TabularInline):  # type: ignore[misc]  # Unfold ships no typ
 class PolicyAdmin(ActingAdmin):
     subject_kind = "policy"
     list_display = ("name", "in_force", "draft", "switches", "used_by", "description")
-    list_filter = (InForceFilter, "self_confirm", "no_network", "dry_run")
+    list_filter = (InForceFilter, "self_confirm", "no_network", "dry_run", "tool_search")
     search_fields = ("name", "description", "rules__name", "rules__tools")
     list_select_related = ("current_revision",)
     inlines = [ExampleInline]
     change_form_outer_before_template = "admin/tools/policy/draft.html"
     fieldsets = (
         ("What it is for", {"fields": ("name", "description")}),
-        ("Switches for every rule", {"fields": ("no_network", "dry_run", "self_confirm")}),
+        ("Switches for every rule", {"fields": ("no_network", "dry_run", "self_confirm", "tool_search")}),
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -25,6 +25,11 @@ class Policy(models.Model):
         default=False, help_text="Deny every tool that does not declare that it stays inside."
     )
     dry_run = models.BooleanField(default=False, help_text="Every allowed call is only simulated; nothing runs.")
+    tool_search = models.BooleanField(
+        default=False,
+        help_text="Over MCP, agents find tools by words instead of being listed all, e.g. for a catalogue of 300 "
+        "tools, which would fill a model's context. What may be called stays the same.",
+    )
     current_revision = models.ForeignKey(
         "tools.PolicyRevision", on_delete=models.PROTECT, null=True, editable=False, related_name="+"
     )

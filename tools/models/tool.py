@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from telemetry.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from tools.rates import validate_rate
+from tools.reserved_names import RESERVED_PREFIX
 
 NAME_PATTERN = r"^[a-z0-9_.-]{1,56}$"
 RESERVED_ENDINGS = ("_propose", "_commit")
@@ -34,7 +35,8 @@ class Tool(models.Model):
         max_length=56,
         unique=True,
         validators=[RegexValidator(NAME_PATTERN, "1 to 56 of: a-z 0-9 _ . -")],
-        help_text="How agents call it, e.g. crm.find_order. The endings _propose and _commit are reserved.",
+        help_text="How agents call it, e.g. crm.find_order. The endings _propose and _commit are reserved, "
+        "and so is the beginning observatory.",
     )
     executor = models.CharField(max_length=8, choices=Executor.choices, default=Executor.HTTP)
     enabled = models.BooleanField(default=True, help_text="Off: nobody sees it, nobody calls it.")
@@ -113,6 +115,7 @@ class Tool(models.Model):
             models.CheckConstraint(
                 condition=~Q(name__endswith="_propose") & ~Q(name__endswith="_commit"), name="tool_name_not_reserved"
             ),
+            models.CheckConstraint(condition=~Q(name__startswith=RESERVED_PREFIX), name="tool_name_not_our_own"),
             models.CheckConstraint(
                 condition=Q(read_only=False) | Q(irreversible=False, requires_idempotency_key=False),
                 name="tool_read_only_changes_nothing",

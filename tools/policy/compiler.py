@@ -69,6 +69,7 @@ class Program:
     self_confirm: bool
     no_network: bool
     dry_run: bool
+    tool_search: bool
 
 
 def compile_policy(document: PolicyDocument) -> Program:
@@ -83,7 +84,7 @@ def compile_policy(document: PolicyDocument) -> Program:
                 rules.append(compiled.result)
     if problems:
         raise PolicyProblem(tuple(problems))
-    return Program(tuple(rules), document.self_confirm, document.no_network, document.dry_run)
+    return Program(tuple(rules), document.self_confirm, document.no_network, document.dry_run, document.tool_search)
 
 
 def _document_problems(document: PolicyDocument) -> Iterator[Problem]:

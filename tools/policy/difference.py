@@ -6,7 +6,12 @@ from enum import StrEnum
 from tools.policy import words
 from tools.policy.document import PolicyDocument, RuleDocument
 
-SWITCHES = (("self_confirm", "Self-confirm"), ("no_network", "No network"), ("dry_run", "Dry run"))
+SWITCHES = (
+    ("self_confirm", "Self-confirm"),
+    ("no_network", "No network"),
+    ("dry_run", "Dry run"),
+    ("tool_search", "Tool search"),
+)
 
 
 class Change(StrEnum):

@@ -54,6 +54,7 @@ class PolicyDocument:
     self_confirm: bool = False
     no_network: bool = False
     dry_run: bool = False
+    tool_search: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Everything, in values of JSON; nothing shared with this document."""
@@ -62,21 +63,29 @@ class PolicyDocument:
             "self_confirm": self.self_confirm,
             "no_network": self.no_network,
             "dry_run": self.dry_run,
+            # Only where it is on: a document of before this switch is the same document, with the same digest.
+            **({"tool_search": True} if self.tool_search else {}),
         }
 
     @classmethod
     def from_json(cls, value: Any) -> PolicyDocument:
-        """The document that `to_json` wrote. Raises DocumentProblem: nothing is guessed, no key may lack or be new."""
+        """The document that `to_json` wrote. Raises DocumentProblem: nothing is guessed, no key may be new or, but for
+        `tool_search`, lack."""
+        if isinstance(value, Mapping):
+            value = {"tool_search": False, **value}
         at = _Place("", value, _DOCUMENT_KEYS)
         return cls(
             rules=tuple(_rule(f"rules.{i}", rule) for i, rule in enumerate(at.list("rules"))),
             self_confirm=at.bool("self_confirm"),
             no_network=at.bool("no_network"),
             dry_run=at.bool("dry_run"),
+            tool_search=at.bool("tool_search"),
         )
 
 
-_DOCUMENT_KEYS = frozenset({"rules", "self_confirm", "no_network", "dry_run"})
+# What holds for every rule; a policy's draft has fields of these names.
+SWITCHES = ("self_confirm", "no_network", "dry_run", "tool_search")
+_DOCUMENT_KEYS = frozenset({"rules", *SWITCHES})
 _RULE_KEYS = frozenset({"id", "name", "tools", "conditions", "expression", "effect", "parameters"})
 _EFFECTS = frozenset(effect.value for effect in Effect)
 _OPERATORS = frozenset(operator.value for operator in Operator)

@@ -22,7 +22,9 @@ SERVER_INFO = {"name": "mcp-observatory", "title": "MCP Observatory", "version":
 INSTRUCTIONS = (
     "Some calls wait for a person: their result has status pending_approval and a pending_action_id; ask "
     "observatory.status with it. Some tools run in two phases: call <tool>_propose, then <tool>_commit with the "
-    "proposal_id and commit_token that it answered. A result with isError holds a problem document with a stable code."
+    "proposal_id and commit_token that it answered. A result with isError holds a problem document with a stable code. "
+    "One that is cut has a handle: observatory.result reads the rest. Where observatory.search_tools is listed, other "
+    "tools are not: find them with it, and call them with observatory.call_tool."
 )
 LIST_TTL_MS = 5_000
 # The list differs by key, never by connection; nobody is told of a change, so it is to be asked for again.

@@ -4,18 +4,17 @@ from typing import Any
 
 from mcp_types import INVALID_PARAMS
 
-from observatory.action_status import action_of, described
 from observatory.calling import Answer, call_by_name
 from observatory.doors.mcp.capabilities import declares_tasks
 from observatory.doors.mcp.confirmation import answered_question, question_instead
 from observatory.doors.mcp.messages import Message, RpcError
-from observatory.doors.mcp.own_tools import STATUS, status_arguments
+from observatory.doors.mcp.own_answers import own_answer
+from observatory.doors.mcp.own_tools import CALL
 from observatory.doors.mcp.tasks import created, waiting_action
 from observatory.doors.mcp.tool_listing import NAMESPACE
-from observatory.doors.mcp.tool_results import refused, result, result_of, stopped
-from observatory.doors.problem import document
+from observatory.doors.mcp.tool_results import result, result_of, stopped
+from observatory.tool_search import is_searched
 from tools.contract import Stop, ToolCall
-from tools.reasons import reason
 from tools.snapshot import KeyView, Snapshot
 
 IDEMPOTENCY_KEY, SESSION_ID = NAMESPACE + "idempotencyKey", NAMESPACE + "sessionId"
@@ -33,8 +32,12 @@ def text_in_meta(message: Message, name: str, header: str = "") -> str | None:
 
 def called(call: ToolCall, message: Message, key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
     """Shape: MCP's CallToolResult, or what stands for it while the call waits. Raises RpcError for no such tool."""
-    if call.tool_name == STATUS:
-        return _status(call, key)
+    if (own := own_answer(call.tool_name, call.arguments, key, snapshot)) is not None:
+        return stopped(own, call.trace) if isinstance(own, Stop) else result(own, call.trace)
+    if call.tool_name == CALL.name and is_searched(key, snapshot):
+        if (refusal := CALL.refuses(call.arguments)) is not None:
+            return stopped(refusal, call.trace)
+        call = call.with_(tool_name=call.arguments["name"], arguments=call.arguments.get("arguments", {}))
     state = message.params.get("requestState") if message.stateless else None
     if state is not None:
         return answered_question(state, call, message, key, snapshot)
@@ -48,15 +51,3 @@ def _while_it_waits(answer: Answer, call: ToolCall, message: Message, key: KeyVi
     if action is None:
         return None
     return question_instead(action, call, message, key) or (created(action) if declares_tasks(message) else None)
-
-
-def _status(call: ToolCall, key: KeyView) -> dict[str, Any]:
-    wanted = status_arguments(call.arguments)
-    if wanted is None:
-        return refused(
-            document(reason("denied_schema"), "Send pending_action_id, and wait_s from 0 to 30."), call.trace
-        )
-    found = action_of(key, wanted[0], wait_s=wanted[1])
-    if isinstance(found, Stop):
-        return stopped(found, call.trace)
-    return result(described(found), call.trace)

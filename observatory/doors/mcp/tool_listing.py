@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from observatory.discovery import listing
-from observatory.doors.mcp.own_tools import STATUS_TOOL, needs_status_tool
+from observatory.doors.mcp.own_tools import own_tools_for
+from observatory.tool_search import is_searched
 from tools.snapshot import KeyView, Snapshot
 
 NAMESPACE = "org.mcp-observatory/"
 
 
 def tools_of(key: KeyView, snapshot: Snapshot) -> list[dict[str, Any]]:
-    """MCP's Tool objects, by name, as `listing` says; with the tool that tells where a held call stands."""
-    entries = listing(key, snapshot)["tools"]
-    own = [dict(STATUS_TOOL)] if needs_status_tool(entries) else []
-    return [*(_tool(entry) for entry in entries), *own]
+    """MCP's Tool objects, by name, as `listing` says; then the door's own. Only these where tools are searched."""
+    entries, searching = listing(key, snapshot)["tools"], is_searched(key, snapshot)
+    own = own_tools_for(entries, searching=searching)
+    return own if searching else [*(_tool(entry) for entry in entries), *own]
 
 
 def _tool(entry: Mapping[str, Any]) -> dict[str, Any]:

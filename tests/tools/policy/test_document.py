@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.tools.policy.sample import rule
 from tools.policy.conditions import Condition, Operator
-from tools.policy.document import DocumentProblem, PolicyDocument, RuleDocument
+from tools.policy.document import SWITCHES, DocumentProblem, PolicyDocument, RuleDocument
 from tools.policy.effects import Effect
 
 _TEXT = st.text(max_size=12)
@@ -23,9 +23,7 @@ _RULES = st.builds(
     expression=_TEXT,
     parameters=_PARAMETERS,
 )
-_DOCUMENTS = st.builds(
-    PolicyDocument, st.lists(_RULES, max_size=4).map(tuple), st.booleans(), st.booleans(), st.booleans()
-)
+_DOCUMENTS = st.builds(PolicyDocument, st.lists(_RULES, max_size=4).map(tuple), *(st.booleans() for _ in SWITCHES))
 
 
 @given(_DOCUMENTS)
@@ -39,6 +37,15 @@ def _document(**changes: Any) -> dict[str, Any]:
     return document
 
 
+def test_a_document_of_before_the_search_is_the_same_document() -> None:
+    """Its digest stands in revisions that never change; only what is switched on is written."""
+    old = {"rules": [], "self_confirm": False, "no_network": True, "dry_run": False}
+    document = PolicyDocument.from_json(old)
+    assert document == PolicyDocument((), no_network=True, tool_search=False)
+    assert document.to_json() == old
+    assert PolicyDocument((), tool_search=True).to_json()["tool_search"] is True
+
+
 @pytest.mark.parametrize(
     ("value", "path"),
     [
@@ -46,6 +53,7 @@ def _document(**changes: Any) -> dict[str, Any]:
         ({"rules": []}, "dry_run"),
         ({**_document(), "extra": 1}, "extra"),
         ({**_document(), "dry_run": 1}, "dry_run"),
+        ({**_document(), "tool_search": "on"}, "tool_search"),
         ({**_document(), "rules": {}}, "rules"),
         ({**_document(), "rules": [1]}, "rules.0"),
         (_document(effect="permit"), "rules.0.effect"),
