@@ -12,6 +12,8 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 
+from tests.node.installed import NotInstalled, installed
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
@@ -105,12 +107,12 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """The path of Node.js; NODE names one."""
-    found = shutil.which(os.environ.get("NODE", "node"))
-    if not found:
-        _not_run("NODE TESTS NOT RUN: no Node.js here. Install Node.js 22 or newer, or set NODE", "REQUIRE_NODE")
-    assert found
-    return found
+    """The path of Node.js, whose packages stand in tests/node/installed.py's PLACE; NODE names another."""
+    try:
+        return installed()
+    except NotInstalled as problem:
+        _not_run(f"NODE TESTS NOT RUN: {problem}. Node.js comes with requirements/dev.txt; or set NODE", "REQUIRE_NODE")
+        raise AssertionError from problem
 
 
 @pytest.fixture(scope="session")
