@@ -71,6 +71,18 @@ def no_demonstration(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def no_key_for_requests_without_one(**kwargs: Any) -> list[CheckMessage]:
+    if settings.MCP_TEST_KEY:
+        return [
+            Error(
+                "OBSERVATORY_MCP_TEST_KEY is set: requests without a key are for the conformance suite only.",
+                id="observatory.E006",
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)
 def counting_is_shared(**kwargs: Any) -> list[CheckMessage]:
     backend = settings.CACHES["default"]["BACKEND"]
     if "locmem" in backend or "dummy" in backend:

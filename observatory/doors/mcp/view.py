@@ -16,6 +16,7 @@ from observatory.doors.body import MAX_BYTES
 from observatory.doors.key_authentication import caller_of, credential_of, snapshot_of
 from observatory.doors.mcp.messages import Message, RpcError, message_of, parsed, request_id_of, speaks_stateless
 from observatory.doors.mcp.methods import Caller, answer
+from observatory.doors.mcp.test_key import lend_test_key
 from observatory.doors.mcp.tool_calls import IDEMPOTENCY_KEY, SESSION_ID, text_in_meta
 from observatory.doors.problem import Refusal
 from telemetry.trace_context import continue_or_start
@@ -32,6 +33,7 @@ class McpView(APIView):
         """A page of another site learns nothing, not even whether its visitor's key is good."""
         if not _origin_is_ours(request, request.META.get("HTTP_ORIGIN")):
             raise Refusal("denied_origin")
+        lend_test_key(request)
         super().initial(request, *args, **kwargs)
 
     @openapi.mcp
