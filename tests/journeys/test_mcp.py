@@ -209,6 +209,7 @@ def test_keys_origins_and_methods_are_asked_before_anything_is_read(world, calle
     settings.MCP_ALLOWED_ORIGINS = ["https://evil.example.com"]
     assert rpc(caller, "ping", Origin="https://evil.example.com").status_code == 200
     assert (caller.get("/mcp").status_code, caller.delete("/mcp").status_code) == (405, 405)
+    assert caller.get("/mcp", Accept="text/event-stream").status_code == 405
     assert rpc(caller, "ping", Accept="text/html").status_code == 406
     form = caller.http.post("/mcp", "a=b", content_type="text/plain", headers={"X-API-Key": caller.secret})
     assert form.status_code == 415

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from observatory.discovery import listing
+from observatory.doors.mcp.output_schemas import told
 from observatory.doors.mcp.own_tools import own_tools_for
 from observatory.tool_search import is_searched
 from tools.snapshot import KeyView, Snapshot
@@ -27,5 +28,5 @@ def _tool(entry: Mapping[str, Any]) -> dict[str, Any]:
         "annotations": {name: value for name, value in entry["annotations"].items() if value is not None},
         "_meta": {NAMESPACE + name: entry[name] for name in ("gate", "risk", "version")},
     }
-    schema = entry["output_schema"]
-    return described | ({"outputSchema": schema} if schema and schema.get("type") == "object" else {})
+    schema = told(entry["output_schema"])
+    return described | ({"outputSchema": schema} if schema else {})

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils import timezone
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -33,6 +34,9 @@ class McpView(APIView):
         """A page of another site learns nothing, not even whether its visitor's key is good."""
         if not _origin_is_ours(request, request.META.get("HTTP_ORIGIN")):
             raise Refusal("denied_origin")
+        if request.method not in self.allowed_methods:
+            # Before what it would accept is asked: clients try for a stream with GET, and only 405 tells them "none".
+            raise MethodNotAllowed(str(request.method))
         lend_test_key(request)
         super().initial(request, *args, **kwargs)
 
