@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from approvals.actions import decide
 from observatory.tasks import run_action
-from telemetry.models import AuditEvent, Span
+from telemetry.models import Span
 from tests.journeys.proposals import SAME
 from tests.node.installed import PLACE
 from tests.serving import serving
