@@ -127,6 +127,14 @@ def test_every_package_that_is_installed_has_its_reason() -> None:
     assert {name for name in names if not re.search(rf"(?:\| |, ){re.escape(name)}(?:,| \|)", decision)} == set()
 
 
+def test_the_page_on_connecting_says_of_each_client_what_admin_does() -> None:
+    from tools.client_snippets import snippets
+
+    page = _read(ROOT / "docs" / "how-to" / "connect-over-mcp.md")
+    for one in snippets("http://127.0.0.1:8000/mcp", "dev-key"):
+        assert f"### {one.client}\n\n{one.where}\n\n```{one.language}\n{one.text}\n```\n" in page, one.slug
+
+
 def test_every_stage_is_in_the_picture_in_its_order() -> None:
     from observatory.pipeline import STAGES
 

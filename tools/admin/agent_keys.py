@@ -2,6 +2,7 @@ import datetime as dt
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -26,6 +27,7 @@ from tools.actions.agents import (
     rotate_key,
     votes_for_another,
 )
+from tools.client_snippets import KEY_PLACEHOLDER, snippets
 from tools.credentials import NewCredential, new_public_id
 from tools.models import AgentKey
 from tools.scopes import Scope
@@ -132,7 +134,7 @@ class AgentKeyAdmin(ActsAdmin):
     list_filter = (StateFilter, ("agent", RelatedDropdownFilter), ("policy", RelatedDropdownFilter))
     search_fields = ("public_id", "agent__name")
     search_help_text = "Public id or agent."
-    actions_detail = ("rotate", "revoke")
+    actions_detail = ("connect", "rotate", "revoke")
     add_fieldsets = (
         (None, {"fields": ("agent", "owner")}),
         ("What it may do", {"fields": ("policy", "scopes", "rate", "expires_at", "ticket")}),
@@ -219,8 +221,28 @@ class AgentKeyAdmin(ActsAdmin):
         offered: list[Any] = super().get_actions_detail(request, object_id)
         key = self.get_object(request, str(object_id))
         state = key.state(timezone.now()) if key else ""
-        possible = {"rotate": state == "active", "revoke": state in ("active", "replaced")}
+        works = state in ("active", "replaced")
+        possible = {"connect": works, "rotate": state == "active", "revoke": works}
         return [one for one in offered if possible[one.path]]
+
+    def has_connect_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Who may look at keys: the page has no secret."""
+        return self.has_view_permission(request)
+
+    @action(description="Connect", url_path="connect", icon="cable", permissions=["connect"])
+    def connect(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        key = self._key(request, object_id)
+        url = mcp_address(request)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Connect with key {key.public_id}",
+            "opts": self.opts,
+            "original": key,
+            "url": url,
+            "placeholder": KEY_PLACEHOLDER,
+            "snippets": snippets(url),
+        }
+        return TemplateResponse(request, "tools/connect.html", context)
 
     def has_rotate_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return bool(request.user.has_perm("tools.rotate_agentkey"))
@@ -317,6 +339,12 @@ class AgentKeyAdmin(ActsAdmin):
     @display(description="Last used", ordering="last_used_at")
     def last_used(self, key: AgentKey) -> str:
         return ago(key.last_used_at)
+
+
+def mcp_address(request: HttpRequest) -> str:
+    """The address of /mcp as the world has it; where nobody said, as this request came."""
+    public = settings.PUBLIC_URL.rstrip("/")
+    return f"{public}/mcp" if public else request.build_absolute_uri("/mcp")
 
 
 def _terms(key: AgentKey) -> tuple[tuple[str, Any], ...]:
