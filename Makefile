@@ -1,5 +1,5 @@
 # GNU make and BSD make. Needs python3 >= 3.11; no sudo and no running services.
-#   make demo ARGS=--fresh     make test ARGS="-k policy"     make test MARKS=slow
+#   make demo ARGS=--fresh     make test ARGS="-k policy"     make test MARKS=slow WORKERS=0
 PYTHON = python3
 V = .venv
 STAMP = $(V)/.locked

@@ -135,6 +135,11 @@ def test_the_page_on_connecting_says_of_each_client_what_admin_does() -> None:
         assert f"### {one.client}\n\n{one.where}\n\n```{one.language}\n{one.text}\n```\n" in page, one.slug
 
 
+def test_what_measures_time_is_measured_alone() -> None:
+    for file in (ROOT / "tests" / "performance").glob("test_*.py"):
+        assert "pytest.mark.slow, pytest.mark.alone" in _read(file), file.name
+
+
 def test_every_stage_is_in_the_picture_in_its_order() -> None:
     from observatory.pipeline import STAGES
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.serving import Server
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 CONNECTIONS = (1, 8, 32)
 SECONDS, ROUNDS = 1.5, 3
 MOST_CPU_RATIO = 4.0

@@ -16,7 +16,7 @@ from django.utils import timezone
 from approvals.models import PendingAction, Vote
 from observatory.dashboard import dashboard_for
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.alone]
 LIST = "/admin/approvals/pendingaction/"
 ROWS, PENDING_OF_TEN = 10_000, 8
 MOST_S, ROUNDS = 0.5, 5

@@ -11,7 +11,7 @@ from tests.journeys.proposals import SAME, ticket
 from tests.performance.test_guarded_call import cpu_ms, median
 from tests.serving import Server
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 CONNECTIONS = (1, 8)
 SECONDS, ROUNDS = 2.0, 3
 # Two requests instead of one, each with more to record: generous, so that only a blunder passes it.

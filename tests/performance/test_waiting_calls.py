@@ -16,7 +16,7 @@ from tools.actions.tools import save_http_tool
 from tools.models import HttpEndpoint, Tool
 from tools.registry import Declaration
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 WAITING, MOST_RATIO = 200, 2.0
 
 

@@ -26,6 +26,7 @@ def code_of(client, tool="search_customer", arguments=None, **more):
     return "ran"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("change", ["freeze", "revoke", "policy"])
 def test_a_change_is_in_force_in_every_process_within_a_second(world, tmp_path, change):
     from django.utils import timezone
