@@ -34,6 +34,8 @@ def server(world, tmp_path):
 
 @pytest.mark.node
 @pytest.mark.slow
+@pytest.mark.alone  # the suite gives some answers half a second
+@pytest.mark.timeout(300)
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_wrong_but_what_is_known_to_be(server, node, tmp_path):
     for version, scenarios in SCENARIOS.items():
