@@ -37,6 +37,18 @@ SCHEMAS: list[tuple[Any, str | None, str, str]] = [
         "/properties/default/$ref",
         "https://x",
     ),
+    (
+        _object(properties={"properties": {"$ref": "https://x"}}),
+        "fetching_schema",
+        "/properties/properties/$ref",
+        "https://x",
+    ),
+    (
+        _object(properties={"a": {"$ref": "#/default"}}, default={"$ref": "https://x"}),
+        "unusable_schema",
+        "",
+        "No arguments can be checked",
+    ),
     (_object(**{"$schema": "http://json-schema.org/draft-07/schema#"}), None, "", ""),
     (_object(**{"$schema": "https://json-schema.org/draft/2020-12/schema"}), None, "", ""),
     (_object(**{"$schema": "https://evil.test/schema"}), "fetching_schema", "/$schema", "no known draft"),
