@@ -42,6 +42,7 @@ class Connection:
         self.inbound: Inbound | None = None
         self.is_retired = False
         self._stop = anyio.Event()
+        self._opening: anyio.CancelScope | None = None
         self._list_changed = list_changed
         self._told_at = -math.inf
         self._told_later: asyncio.TimerHandle | None = None
@@ -62,27 +63,31 @@ class Connection:
             self.in_use -= 1
             self.used_at = time.monotonic()
             if self.is_retired and not self.in_use:
-                self._stop.set()
+                self.close()
 
     def retire(self) -> None:
         """No new call uses it; it ends when the last call has."""
         self.is_retired = True
         if not self.in_use:
-            self._stop.set()
+            self.close()
 
     def close(self) -> None:
         """It ends now."""
         self.is_retired = True
         self._stop.set()
+        if not self.ready.done() and self._opening is not None:
+            self._opening.cancel()
 
     async def _own(self) -> None:
         exchange = Exchange(time.monotonic() + self.target.timeout_s, is_handshake=True)
         CURRENT.set(exchange)
         why = "It did not answer in time."
         try:
-            with anyio.CancelScope(deadline=exchange.deadline) as opening:
-                exchange.wake = opening.cancel
-                await self._hold(exchange, opening)
+            with anyio.CancelScope(deadline=exchange.deadline) as self._opening:
+                if self._stop.is_set():
+                    self._opening.cancel()
+                exchange.wake = self._opening.cancel
+                await self._hold(exchange, self._opening)
             why = exchange.failure.detail if exchange.failure is not None else why
         except Exception as error:  # whatever the package or a transport raises: the connection has ended
             why = _explained(error, exchange)

@@ -41,6 +41,8 @@ if way == "fork":
 elif way == "forked holder":
     # The child outlives the parent and never calls; it must not keep the parent's pipes open.
     if not os.fork():
+        for number in (0, 1, 2):
+            os.close(number)
         time.sleep(5)
         os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -38,7 +38,9 @@ def pid_of(pool, target):
     return pool.call(target, "t", {}, timeout_s=10).structured["pid"]
 
 
-@pytest.mark.parametrize("way", ["end", "term", "kill", "forked holder"])
+@pytest.mark.parametrize(
+    "way", ["end", "forked holder", *(pytest.param(w, marks=pytest.mark.slow) for w in ("term", "kill"))]
+)
 def test_a_program_ends_with_its_owner_however_that_ends(way):
     done = owner(way, program(PID))
     found = json.loads(done.stdout.splitlines()[0])
@@ -57,6 +59,7 @@ def test_a_process_made_by_fork_has_programs_of_its_own():
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("upstream", ["json"], indirect=True)
 def test_a_process_made_by_fork_has_connections_of_its_own(upstream):
     done = owner("fork", upstream.target)

@@ -41,6 +41,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]+")
 class _Inbound(Inbound):
     def __init__(self, reader: asyncio.StreamReader) -> None:
         super().__init__()
+        self.is_at_end = False
         self._reader = reader
 
     async def _next(self) -> SessionMessage | Exception:
@@ -49,6 +50,7 @@ class _Inbound(Inbound):
         except asyncio.LimitOverrunError:
             raise Oversized from None
         except (asyncio.IncompleteReadError, OSError):
+            self.is_at_end = True
             raise anyio.EndOfStream from None
         self.bytes_read += len(line)
         return parsed(line)
@@ -120,7 +122,7 @@ async def opened(target: Target) -> AsyncGenerator[tuple[Inbound, Outbound], Non
         try:
             yield inbound, _Outbound(asyncio.StreamWriter(outgoing, protocol, None, loop), program)
         finally:
-            is_own_end = inbound.ended.is_set()
+            is_own_end = inbound.is_at_end
             outgoing.close()
             # Where it is stuck writing, it can't notice that its input was closed.
             incoming.close()
