@@ -134,6 +134,8 @@ def _execute(call: ToolCall, watch: Stopwatch) -> Execution:
     executor = EXECUTORS.get(call.tool.executor)
     if executor is None:
         return Execution("tool_unreachable", Ran.NO, detail="This installation can't run tools of this kind.")
+    if call.cancellation is not None and call.cancellation.is_cancelled:
+        return Execution("call_cancelled", Ran.NO, detail="The call was taken back before the tool was asked.")
     try:
         with watch.stage("execute"):
             execution = executor(call)

@@ -6,13 +6,15 @@ import datetime as dt
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.module_loading import autodiscover_modules
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from telemetry.canonical import canonical_bytes, digest
+from tools.cancellation import Cancellation
+from tools.contract import Progress
 from tools.reserved_names import RESERVED_PREFIX
 
 RISKS = ("low", "medium", "high")
@@ -29,6 +31,18 @@ class ToolContext:
     call_id: str
     agent: str
     now: dt.datetime
+    progress: Progress | None = field(default=None, repr=False, compare=False)
+    cancellation: Cancellation | None = field(default=None, repr=False, compare=False)
+
+    def report(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Whoever asked is told how far the run is, where they wanted to know. `done` only goes up."""
+        if self.progress is not None:
+            self.progress(done, total, message)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """The caller has taken the call back. Nothing stops a run but the tool itself, which may look here."""
+        return self.cancellation is not None and self.cancellation.is_cancelled
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from urllib3.exceptions import HTTPError, LocationValueError, ReadTimeoutError
@@ -48,7 +48,7 @@ class _Target:
     path: str
 
 
-def request(
+def request(  # noqa: PLR0913 (all that one request can be told)
     method: str,
     url: str,
     *,
@@ -56,16 +56,21 @@ def request(
     body: bytes | None = None,
     timeout_s: float = 10.0,
     max_bytes: int = 262_144,
+    abortable: Callable[[Callable[[], None]], None] | None = None,
 ) -> Response:
     """The peer's answer, in full. Nothing is retried, redirected, decompressed, or sent through a proxy.
 
-    `timeout_s` bounds the whole: name, connection, handshake, request and answer. Raises EgressError.
+    `timeout_s` bounds the whole: name, connection, handshake, request and answer. `abortable` is handed what breaks
+    the exchange off, from any thread. Raises EgressError.
     """
     target = _target(url)
     sent = checked_headers(headers)
     exchange = Exchange(time.monotonic() + timeout_s, _HEADER_BYTES + _BYTES_ON_THE_WIRE_PER_BODY_BYTE * max_bytes)
     connection = pool.take(target.origin) or _connection(target.origin)
     is_done = False
+    exchange.begin(connection.break_off)
+    if abortable is not None:
+        abortable(exchange.abort)
     try:
         connection.work_for(exchange)
         connection.request(method, target.path, body=body, headers=sent, preload_content=False, decode_content=False)
@@ -79,6 +84,7 @@ def request(
     except Exception as error:
         raise _explained(error, target.origin[1], exchange.written) from None
     finally:
+        exchange.end()
         connection.work_for(None)
         if is_done and not connection.is_closed:
             pool.give(target.origin, connection)

@@ -5,12 +5,14 @@ urllib3 speaks HTTP and TLS here; this file decides where its sockets go and how
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import queue
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -28,12 +30,31 @@ class TooMuch(OSError):
 class Exchange:
     """What one request may still use, and how far it came."""
 
-    __slots__ = ("deadline", "may_read", "written")
+    __slots__ = ("_abort", "_lock", "deadline", "may_read", "written")
 
     def __init__(self, deadline: float, may_read: int) -> None:
         self.deadline = deadline
         self.may_read = may_read
         self.written = False
+        self._lock = threading.Lock()
+        self._abort: Callable[[], None] | None = None
+
+    def begin(self, abort: Callable[[], None]) -> None:
+        """From here on `abort` wakes whoever waits for the peer."""
+        with self._lock:
+            self._abort = abort
+
+    def end(self) -> None:
+        """Nothing can be aborted any more: the connection may serve another exchange."""
+        with self._lock:
+            self._abort = None
+
+    def abort(self) -> None:
+        """The exchange is over at its next step, and a read that waits ends now. From any thread."""
+        with self._lock:
+            if self._abort is not None:
+                self.deadline = 0.0
+                self._abort()
 
     def seconds_left(self) -> float:
         """More than 0, or TimeoutError. A socket's time-out starts afresh with each byte; this doesn't."""
@@ -107,6 +128,13 @@ class _Checked(HTTPConnection):
         if self.exchange is not None:
             self.exchange.written = True
         super().send(data)
+
+    def break_off(self) -> None:
+        """A read that waits on this connection ends."""
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                # Past TLS: its own farewell belongs to the thread that reads.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     def is_reusable(self) -> bool:
         """Open, silent, and to an address that may still be called."""

@@ -48,8 +48,12 @@ def execute(call: ToolCall) -> Execution:
             body=body,
             timeout_s=float(call.tool.timeout_s),
             max_bytes=MOST_BYTES,
+            abortable=call.cancellation.then if call.cancellation else None,
         )
     except egress.EgressError as error:
+        if call.cancellation is not None and call.cancellation.is_cancelled:
+            has_run = error.written and not call.tool.read_only
+            return Execution("call_cancelled", Ran.UNKNOWN if has_run else Ran.NO, detail="The call was taken back.")
         return _failed(error, read_only=call.tool.read_only)
     return _answer(response, call.tool)
 
