@@ -27,8 +27,10 @@ INSTRUCTIONS = (
     "tools are not: find them with it, and call them with observatory.call_tool."
 )
 LIST_TTL_MS = 5_000
-# The list differs by key, never by connection; nobody is told of a change, so it is to be asked for again.
-CAPABILITIES: Mapping[str, Any] = {"tools": {"listChanged": False}}
+# The list differs by key, never by connection. In the handshake era nobody is told of a change: that would take a
+# stream for each client, which most open and few need. In the stateless era whoever wants to know subscribes.
+HANDSHAKE_CAPABILITIES: Mapping[str, Any] = {"tools": {"listChanged": False}}
+CAPABILITIES: Mapping[str, Any] = {"tools": {"listChanged": True}}
 EXTENSIONS: Mapping[str, Any] = {TASKS: {}}
 
 
@@ -73,7 +75,7 @@ def _initialize(message: Message, caller: Caller) -> Mapping[str, Any]:
     version = wanted if wanted in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
     return {
         "protocolVersion": version,
-        "capabilities": CAPABILITIES,
+        "capabilities": HANDSHAKE_CAPABILITIES,
         "serverInfo": SERVER_INFO,
         "instructions": INSTRUCTIONS,
     }

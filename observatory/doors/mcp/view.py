@@ -1,34 +1,36 @@
-"""The HTTP of the MCP door: who calls, from where, one message in, one answer out."""
+"""The HTTP of the MCP door: who calls, from where, one message in, one answer out, which may be a stream."""
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils import timezone
+from django.http import HttpResponseBase
 from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from observatory.client_address import client_address
 from observatory.doors import openapi
 from observatory.doors.body import MAX_BYTES
-from observatory.doors.key_authentication import caller_of, credential_of, snapshot_of
+from observatory.doors.key_authentication import caller_of, snapshot_of
+from observatory.doors.mcp import listening
+from observatory.doors.mcp.exchange import Exchange, noted
+from observatory.doors.mcp.listening import ListenFrames
 from observatory.doors.mcp.messages import Message, RpcError, message_of, parsed, request_id_of, speaks_stateless
-from observatory.doors.mcp.methods import Caller, answer
+from observatory.doors.mcp.methods import SERVER_INFO
+from observatory.doors.mcp.sse import EventStream, EventStreamRenderer, accepts_stream
 from observatory.doors.mcp.test_key import lend_test_key
-from observatory.doors.mcp.tool_calls import IDEMPOTENCY_KEY, SESSION_ID, text_in_meta
 from observatory.doors.problem import Refusal
-from telemetry.trace_context import continue_or_start
-from tools.contract import Door, ToolCall
+from telemetry.connections import release_connection
 from tools.scopes import Scope
 
 
 class McpView(APIView):
-    """One message a POST. There is no stream to open and no session to end, so GET and DELETE are 405."""
+    """One message a POST. Streams are answers to a POST, and no session is kept, so GET and DELETE are 405."""
 
     scope = Scope.TOOLS_CALL
+    renderer_classes = (JSONRenderer, EventStreamRenderer)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """A page of another site learns nothing, not even whether its visitor's key is good."""
@@ -40,8 +42,14 @@ class McpView(APIView):
         lend_test_key(request)
         super().initial(request, *args, **kwargs)
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """What is a key's own stays out of every cache."""
+        found = super().finalize_response(request, response, *args, **kwargs)
+        found.headers.setdefault("Cache-Control", "no-store")
+        return found
+
     @openapi.mcp
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponseBase:
         if (request.META.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower() != "application/json":
             raise Refusal("unsupported_media_type")
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -50,12 +58,24 @@ class McpView(APIView):
             document = parsed(request._request.read(MAX_BYTES + 1), MAX_BYTES)
             message = message_of(document, headers)
             if message is None:
-                return Response(status=202)
-            caller = Caller(caller_of(request), snapshot_of(request), lambda *call: _begun(request, message, *call))
-            result = answer(message, caller)
+                return noted(request, document, headers, stateless=stateless)
+            if message.method == listening.METHOD:
+                return _listening(request, message)
+            return Exchange(request, message).answered()
         except RpcError as error:
-            return Response(error.as_json(request_id_of(document)), status=error.status(stateless=stateless))
-        return Response({"jsonrpc": "2.0", "id": message.id, "result": result})
+            response = Response(error.as_json(request_id_of(document)), status=error.status(stateless=stateless))
+            if response.status_code == 503:
+                response["Retry-After"] = str(error.data["retry_after_s"])
+            return response
+
+
+def _listening(request: Request, message: Message) -> EventStream:
+    listening.refuse_unfit(message)
+    if not accepts_stream(message.headers.get("accept", "")):
+        raise Refusal("not_acceptable", "A subscription is answered by text/event-stream only.")
+    frames = ListenFrames(message, caller_of(request), snapshot_of(request), SERVER_INFO)
+    release_connection()
+    return EventStream(frames)
 
 
 def _origin_is_ours(request: Request, origin: str | None) -> bool:
@@ -65,17 +85,3 @@ def _origin_is_ours(request: Request, origin: str | None) -> bool:
     if origin in settings.MCP_ALLOWED_ORIGINS:
         return True
     return urlsplit(origin).netloc == request.get_host()
-
-
-def _begun(request: Request, message: Message, name: str, arguments: Mapping[str, Any]) -> ToolCall:
-    return ToolCall(
-        tool_name=name,
-        arguments=arguments,
-        door=Door.MCP,
-        trace=continue_or_start(text_in_meta(message, "traceparent", "traceparent")),
-        received_at=timezone.now(),
-        credential=credential_of(request),
-        address=client_address(request),
-        idempotency_key=text_in_meta(message, IDEMPOTENCY_KEY, "idempotency-key"),
-        session_id=text_in_meta(message, SESSION_ID, "x-session-id"),
-    )

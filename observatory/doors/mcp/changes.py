@@ -1,0 +1,114 @@
+"""Whether a key's list of tools has changed since its listener last looked: one look for all listeners of a process.
+
+The word that something changed comes from the database, whoever made the change and in whichever process; what it
+means for a key is told by the list itself. A poll finds what a lost word left out.
+"""
+
+import datetime as dt
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.utils import timezone
+
+from observatory.doors.mcp.tool_listing import tools_of
+from telemetry.canonical import digest
+from telemetry.connections import release_connection
+from telemetry.database_words import SNAPSHOT_CHANGED, words
+from tools.scopes import Scope
+from tools.snapshot import KeyView, Snapshot, current
+
+log = logging.getLogger(__name__)
+POLL_S = 5.0
+
+
+def digest_of_tools(key: KeyView, snapshot: Snapshot) -> str:
+    return digest(json.dumps(tools_of(key, snapshot), sort_keys=True).encode())
+
+
+@dataclass(eq=False, slots=True)
+class Subscriber:
+    """One stream that wants to know. `has_changed` and `is_over` are read after `woken` was called, from any thread."""
+
+    key: KeyView
+    version: int | None
+    digest: str
+    woken: Callable[[], None] = field(default=lambda: None)
+    has_changed: bool = False
+    is_over: bool = False
+
+    def may_go_on(self, key: KeyView | None, now: dt.datetime) -> bool:
+        """The key is still good, and so is the proof that the stream was opened with."""
+        return key is not None and key.usable(now) and self.key.usable(now) and Scope.TOOLS_CALL in key.scopes
+
+    def end(self) -> None:
+        self.is_over = True
+        self.woken()
+
+    def look(self, version: int | None, found: str) -> None:
+        if found != self.digest:
+            self.has_changed = True
+            self.woken()
+        self.version, self.digest = version, found
+
+
+class Changes:
+    """Everybody in this process who wants to know, and the one look that is taken for all of them."""
+
+    channel = SNAPSHOT_CHANGED
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._subscribers: set[Subscriber] = set()
+        self._looked_at = 0.0
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """What changes from its version on is told, also what changed while it was made."""
+        with self._lock:
+            self._subscribers.add(subscriber)
+            # The next tick looks: the list may have changed after the snapshot that it was made of.
+            self._looked_at = 0.0
+        words.listen(self)
+
+    def leave(self, subscriber: Subscriber) -> None:
+        with self._lock:
+            self._subscribers.discard(subscriber)
+            if not self._subscribers:
+                words.stop(self)
+
+    def told(self, word: str) -> None:
+        self._look()
+
+    def tick(self, *, may_have_missed: bool) -> None:
+        if may_have_missed or time.monotonic() - self._looked_at >= POLL_S:
+            self._look()
+        now = timezone.now()
+        for subscriber in self._present():
+            if not subscriber.key.usable(now):
+                subscriber.end()
+
+    def _present(self) -> list[Subscriber]:
+        with self._lock:
+            return list(self._subscribers)
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        try:
+            snapshot = current()
+        finally:
+            release_connection()
+        now, digests = timezone.now(), dict[str, str]()
+        for subscriber in self._present():
+            key = snapshot.keys_by_public_id.get(subscriber.key.public_id)
+            if key is None or not subscriber.may_go_on(key, now):
+                subscriber.end()
+            elif subscriber.version != snapshot.version:
+                if key.public_id not in digests:
+                    digests[key.public_id] = digest_of_tools(key, snapshot)
+                subscriber.look(snapshot.version, digests[key.public_id])
+
+
+changes = Changes()
