@@ -31,5 +31,6 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
 ]
+handler400 = "observatory.doors.plain_errors.bad_request"
 handler404 = "observatory.doors.plain_errors.not_found"
 handler500 = "observatory.doors.plain_errors.server_error"

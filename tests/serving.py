@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 class Server:
-    """One granian with its workers, in a process group of its own."""
+    """One granian with its workers, in a process group of its own. `threads` are of a WSGI worker."""
 
     def __init__(
         self,
@@ -44,15 +44,17 @@ class Server:
         workers: int = 1,
         threads: int = 16,
         application: str = "observatory.wsgi:application",
+        interface: str = "wsgi",
         **environment: str,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / f"server-{self.port}.log"
         self._command = [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", application),
+            *(sys.executable, "-m", "granian", "--interface", interface, application),
             *("--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)),
-            *("--blocking-threads", str(threads), "--log-level", "warning"),
+            *(("--blocking-threads", str(threads)) if interface == "wsgi" else ()),
+            *("--log-level", "warning"),
         ]
         self._environment = os.environ | {"DATABASE_URL": database_url()} | environment
         self._process: subprocess.Popen[bytes] | None = None

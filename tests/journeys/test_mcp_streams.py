@@ -5,7 +5,7 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from itertools import repeat
 from pathlib import Path
 
@@ -162,6 +162,11 @@ def soon_settled():
     connection.close()
 
 
+BOTH = "application/json, text/event-stream"
+STATELESS = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
 
@@ -269,6 +274,72 @@ async def client_of(server, caller):
         yield client
 
 
+SUBSCRIBERS = 300
+
+
+@pytest.mark.slow
+def test_hundreds_listen_in_one_process_without_a_thread_each(world, caller, tmp_path):
+    policy = caller.key.policy
+    options = {"application": "observatory.asgi:application", "interface": "asgi", "OBSERVATORY_MCP_STREAMS": "1000"}
+
+    def change():
+        world.add_rules(policy, {"tools": "create_ticket", "effect": "allow"})
+        publish(policy, SYSTEM)
+        connection.close()
+
+    def revoke():
+        revoke_key(caller.key, SYSTEM, timezone.now())
+        connection.close()
+
+    async def opened(client, streams):
+        return await streams.enter_async_context(client.listen(tools_list_changed=True))
+
+    async def ended(subscription):
+        return [event async for event in subscription]
+
+    async def run(server):
+        limits = httpx2.Limits(max_connections=None)
+        async with (
+            httpx2.AsyncClient(headers={"X-API-Key": caller.secret}, timeout=60, limits=limits) as http,
+            Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode="2026-07-28") as client,
+            AsyncExitStack() as streams,
+        ):
+            listening = [await opened(client, streams) for _ in range(SUBSCRIBERS)]
+            used = await asyncio.to_thread(threads, server)
+            await asyncio.to_thread(change)
+            told = await asyncio.gather(*(anext(subscription) for subscription in listening))
+            await asyncio.to_thread(revoke)
+            after = await asyncio.gather(*(ended(subscription) for subscription in listening))
+            return used, told, after
+
+    with serving(tmp_path, **options) as server:
+        idle = threads(server)
+        with ThreadPoolExecutor(1) as pool:
+            used, told, after = pool.submit(asyncio.run, run(server)).result(timeout=110)
+        assert used <= idle + 20
+        refused = posted(server, caller.secret, "ping", {})
+    assert (len(told), after) == (SUBSCRIBERS, [[]] * SUBSCRIBERS)
+    assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.slow
+def test_a_process_of_subscriptions_asks_what_the_others_ask(caller, tmp_path):
+    headers = {"MCP_Protocol_Version": "2026-07-28", "Mcp_Method": "subscriptions/listen", "Accept": BOTH}
+    params = {"notifications": {"toolsListChanged": True}, "_meta": STATELESS}
+    options = {"application": "observatory.asgi:application", "interface": "asgi", "OBSERVATORY_MCP_STREAMS": "0"}
+    with serving(tmp_path, **options) as server:
+
+        def listened(secret=caller.secret, sent=params, **more):
+            answer = posted(server, secret, "subscriptions/listen", sent, **(headers | more))
+            return answer.status_code, answer.json().get("code") or answer.json()["error"]["data"]["code"]
+
+        assert listened(secret="mo_test_x") == (401, "unauthenticated")
+        assert listened(Origin="https://evil.example.com") == (403, "denied_origin")
+        assert listened(Host="evil.example.com") == (400, "invalid_parameter")
+        assert listened(Accept="application/json") == (406, "not_acceptable")
+        assert listened() == (503, "streams_used_up")
+
+
 # more than there is room for
 
 
@@ -301,11 +372,7 @@ def test_above_the_cap_a_subscription_is_refused_and_a_call_is_answered_plainly(
 @pytest.mark.slow
 def test_clients_that_go_away_leave_no_thread_no_connection_and_no_slot_behind(caller, tmp_path):
     options = {"workers": 1, "threads": 40, "application": "tests.streaming.wsgi:application"}
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "progressToken": 1,
-    }
+    meta = STATELESS | {"progressToken": 1}
     headers = {"MCP-Protocol-Version": "2026-07-28", "X-API-Key": caller.secret, "Accept": BOTH}
 
     def leaves(number, server):
@@ -348,9 +415,6 @@ def test_clients_that_go_away_leave_no_thread_no_connection_and_no_slot_behind(c
                 answer = open_streams.enter_context(stream)
                 assert answer.status_code == 200
                 assert b"acknowledged" in next(answer.iter_raw())
-
-
-BOTH = "application/json, text/event-stream"
 
 
 def connections():

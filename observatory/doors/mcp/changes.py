@@ -79,6 +79,11 @@ class Changes:
             if not self._subscribers:
                 words.stop(self)
 
+    def end_all(self) -> None:
+        """Every stream is told that it ends: its client subscribes again, elsewhere."""
+        for subscriber in self._present():
+            subscriber.end()
+
     def told(self, word: str) -> None:
         self._look()
 
