@@ -13,6 +13,7 @@ from approvals.states import Status
 from approvals.transitions import changed_since, end, may_be_carried_on, move, revoke_changed
 from telemetry.recorder import Actor, Subject, record_event
 from tools.contract import Stop, deny
+from tools.models import AccessSubject
 
 log = logging.getLogger(__name__)
 LONGEST_REASON = 300
@@ -44,8 +45,14 @@ def is_eligible(action: PendingAction, user: Any) -> bool:
 
 
 def is_own(action: PendingAction, user: Any) -> bool:
-    """Whether this person may have asked: they own the key or the agent, or were shown the key's secret."""
-    return user.pk in (action.owner_id, action.agent.owner_id, action.agent_key.issued_by_id)
+    """Whether this person may have asked: they own the key or the agent, or could act as either.
+
+    Those could who were shown the key's secret, or said whose access tokens act as the agent.
+    """
+    return (
+        user.pk in (action.owner_id, action.agent.owner_id, action.agent_key.issued_by_id)
+        or AccessSubject.objects.of_agent(action.agent_id).filter(mapped_by=user).exists()
+    )
 
 
 def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)

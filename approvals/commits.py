@@ -217,7 +217,7 @@ def _refused(
 
 
 def _actor(attempt: Attempt) -> Actor:
-    return Actor("agent", attempt.key.public_id, attempt.key.agent_name)
+    return attempt.key.actor
 
 
 def _row(attempt: Attempt, genuine: Genuine | None, code: str) -> Commit:

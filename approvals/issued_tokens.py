@@ -9,7 +9,7 @@ from django.conf import settings
 from approvals.commit_token import Claims, mint
 from approvals.models import CommitToken, PendingAction, Proposal, SigningKey
 from approvals.signing_keys import active_key, signing_secret
-from telemetry.recorder import Actor, Subject, record_event
+from telemetry.recorder import Subject, record_event
 from tools.snapshot import KeyView
 
 
@@ -63,7 +63,7 @@ def _issued(action: PendingAction, proposal: Proposal, asked_by: KeyView, now: d
     row.save(force_insert=True)
     record_event(
         "token.issued",
-        Actor("agent", asked_by.public_id, asked_by.agent_name),
+        asked_by.actor,
         Subject("pending_action", str(action.pk), action.tool.name),
         trace_id=action.trace_id,
         data={"proof_id": str(row.pk), "signed_by": row.signing_key.kid},

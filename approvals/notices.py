@@ -23,6 +23,7 @@ from approvals.states import Status
 from approvals.wording import risk_words, to_the_second
 from telemetry.recorder import SYSTEM, Subject, record_event
 from telemetry.visible import visible
+from tools.models import AccessSubject
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 8
@@ -58,7 +59,9 @@ def people_to_tell(action: PendingAction) -> QuerySet[User]:
         found = people.with_perm("approvals.decide_pendingaction")
     if not action.self_confirm:
         own = (action.owner_id, action.agent.owner_id, action.agent_key.issued_by_id)
+        mappers = AccessSubject.objects.of_agent(action.agent_id).exclude(mapped_by=None)
         found = found.exclude(pk__in=[pk for pk in own if pk is not None])
+        found = found.exclude(pk__in=mappers.values("mapped_by"))
     return found.exclude(pk__in=action.votes.values("operator")).order_by("pk")
 
 

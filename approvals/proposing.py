@@ -18,7 +18,7 @@ from approvals.states import Status
 from approvals.transitions import move
 from telemetry.canonical import canonical_bytes
 from telemetry.models import Payload
-from telemetry.recorder import Actor, Subject, masked_json, record_event, store_payload
+from telemetry.recorder import Subject, masked_json, record_event, store_payload
 from telemetry.redaction import redact_text
 from telemetry.visible import visible
 from tools import idempotency
@@ -126,7 +126,7 @@ def _action(call: ToolCall, proposal: Proposal, status: Status, now: dt.datetime
     needs = {"quorum": action.quorum, "groups": action.eligible_groups} if waits else {}
     record_event(
         "action.requested",
-        Actor("agent", call.key.public_id, call.key.agent_name),
+        call.key.actor,
         Subject("pending_action", str(proposal.pk), call.tool.name),
         trace_id=call.trace.trace_id,
         data={"args_sha256": call.digest, "proposal": True, "composite_score": proposal.composite_score} | needs,

@@ -8,7 +8,7 @@ from approvals.action_rows import action_of, time_to_decide
 from approvals.held_answer import held_body
 from approvals.notices import queue_notice
 from approvals.states import Status
-from telemetry.recorder import Actor, Subject, record_event
+from telemetry.recorder import Subject, record_event
 from tools import idempotency
 from tools.contract import ToolCall
 
@@ -30,7 +30,7 @@ def request_action(call: ToolCall) -> Mapping[str, Any]:
         idempotency.remember_held(claim, answer)
     record_event(
         "action.requested",
-        Actor("agent", call.key.public_id, call.key.agent_name),
+        call.key.actor,
         Subject("pending_action", str(action_id), call.tool.name),
         trace_id=call.trace.trace_id,
         data={"args_sha256": call.digest, "quorum": action.quorum, "groups": action.eligible_groups},

@@ -43,6 +43,18 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
         (
             Page("Agents", "smart_toy", "admin:tools_agent_changelist", "tools.view_agent"),
             Page("Agent keys", "key", "admin:tools_agentkey_changelist", "tools.view_agentkey"),
+            Page(
+                "Access token subjects",
+                "badge",
+                "admin:tools_accesssubject_changelist",
+                "tools.view_accesssubject",
+            ),
+            Page(
+                "Unmapped subjects",
+                "person_search",
+                "admin:tools_unmappedsubject_changelist",
+                "tools.view_unmappedsubject",
+            ),
         ),
     ),
     ("What", (Page("Tools", "construction", "admin:tools_tool_changelist", "tools.view_tool"),)),

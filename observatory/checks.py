@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from observatory.pipeline import STAGES
+from telemetry.egress import check_url
+from tools.access_tokens.trusted import may_be_plain_http
 from tools.rates import rate_problem
 
 # Each pair: the first must be asked before the second, and why.
@@ -57,6 +60,48 @@ def rates_and_networks_can_be_read(**kwargs: Any) -> list[CheckMessage]:
         except ValueError as error:
             found.append(Error(f"OBSERVATORY_EGRESS_ALLOW: {error}", id="observatory.E005"))
     return found
+
+
+@register(Tags.security)
+def access_tokens_are_for_here(**kwargs: Any) -> list[CheckMessage]:
+    issuer, audience, jwks_url = settings.OAUTH_ISSUER, settings.OAUTH_AUDIENCE, settings.OAUTH_JWKS_URL
+    if not issuer and not audience and not jwks_url:
+        return []
+    if not issuer or not audience:
+        return [
+            Error(
+                "OBSERVATORY_OAUTH_ISSUER and OBSERVATORY_OAUTH_AUDIENCE are given together, or neither is nor "
+                "OBSERVATORY_OAUTH_JWKS_URL; access tokens are refused until then.",
+                id="observatory.E010",
+            )
+        ]
+    found: list[CheckMessage] = []
+    addresses = {"OBSERVATORY_OAUTH_ISSUER": issuer, "OBSERVATORY_OAUTH_AUDIENCE": audience}
+    for name, url in addresses.items() | ({("OBSERVATORY_OAUTH_JWKS_URL", jwks_url)} if jwks_url else set()):
+        if problem := address_problem(url, has_query=name.endswith("JWKS_URL")):
+            found.append(Error(f"{name}: {problem}", id="observatory.E011"))
+    if not found and urlsplit(audience).path not in ("", "/", "/mcp"):
+        found.append(
+            Error(
+                "OBSERVATORY_OAUTH_AUDIENCE is the address of /mcp, as https://host/mcp: clients compare it with "
+                "the address that they call.",
+                id="observatory.E012",
+            )
+        )
+    return found
+
+
+def address_problem(url: str, *, has_query: bool = False) -> str:
+    """Why this can't be an issuer, an audience or the address of keys; nothing where it can."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "it can't be read as an address."
+    if parts.scheme != "https" and not (parts.scheme == "http" and may_be_plain_http()):
+        return "it begins with https://."
+    if not parts.hostname or parts.username is not None or parts.fragment or (parts.query and not has_query):
+        return "it names a host, and no user, query or fragment."
+    return check_url(url) or ""
 
 
 @register(Tags.security, deploy=True)

@@ -7,6 +7,8 @@ OPERATORS, POLICY_EDITORS, AUDITORS = "operators", "policy editors", "auditors"
 _SEE = [
     "tools.view_agent",
     "tools.view_agentkey",
+    "tools.view_accesssubject",
+    "tools.view_unmappedsubject",
     "tools.view_tool",
     "tools.view_toolversion",
     "tools.view_policy",
@@ -32,7 +34,7 @@ PERMISSIONS: dict[str, list[str]] = {
         *_SEE,
         *_AUDIT,
         *["approvals.decide_pendingaction", "approvals.resolve_pendingaction", "telemetry.view_payload"],
-        *["tools.add_killswitch", "tools.release_killswitch", "tools.revoke_agentkey"],
+        *["tools.add_killswitch", "tools.release_killswitch", "tools.revoke_agentkey", "tools.unmap_accesssubject"],
         "approvals.rotate_signingkey",
     ],
     POLICY_EDITORS: [
@@ -48,6 +50,7 @@ PERMISSIONS: dict[str, list[str]] = {
             "tools.change_agentkey",
             "tools.rotate_agentkey",
         ],
+        *["tools.add_accesssubject", "tools.change_accesssubject", "tools.unmap_accesssubject"],
         *["tools.revoke_agentkey", "tools.add_tool", "tools.change_tool"],
         *["approvals.change_integritysettings", "approvals.add_promptbaseline", "approvals.rotate_signingkey"],
     ],

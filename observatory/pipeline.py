@@ -85,7 +85,7 @@ def through(stages: Iterable[Stage], call: ToolCall, watch: Stopwatch, *, counti
 
 
 def _stopped(stop: Stop, watch: Stopwatch) -> Outcome:
-    if stop.code == "unauthenticated":
+    if stop.is_unproven:
         count_refusal(stop.code, timezone.now())
         return _answer(stop, watch)
     facts = record_stop(stop, watch)

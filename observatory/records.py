@@ -84,6 +84,7 @@ class Stopwatch:
                     rule=ruling.rule,
                     agent=call.key.agent_name if call.key else "",
                     agent_key=call.key.public_id if call.key else "",
+                    access_subject=call.key.access_subject if call.key else "",
                     stages_us=self.stages_us,
                 )
             ]
@@ -96,7 +97,7 @@ def _tool_name(call: ToolCall) -> str:
 
 
 def _actor(call: ToolCall) -> Actor:
-    return Actor("agent", call.key.public_id, call.key.agent_name) if call.key else SYSTEM
+    return call.key.actor if call.key else SYSTEM
 
 
 def _ruling(call: ToolCall, why: Reason | None) -> Ruling:

@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from observatory.doors.actions import ActionView, ConfirmView
 from observatory.doors.audit import AuditEventsView
+from observatory.doors.authorization import ResourceMetadataView
 from observatory.doors.decisions import DecisionsView
 from observatory.doors.health import HealthView, ReadyView
 from observatory.doors.mcp.view import McpView
@@ -15,6 +16,8 @@ from observatory.doors.results import ResultView
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path(".well-known/oauth-protected-resource", ResourceMetadataView.as_view(), name="resource-metadata"),
+    path(".well-known/oauth-protected-resource/mcp", ResourceMetadataView.as_view(), name="resource-metadata-mcp"),
     path("mcp", McpView.as_view(), name="mcp"),
     path("mcp/tools", ToolsView.as_view(), name="tools"),
     path("tools/<str:name>", ToolCallView.as_view(), name="tool-call"),

@@ -28,11 +28,12 @@ LONGEST_WHY = 12_000
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, by the name of the day."""
+    """Who did it, by the name of the day. `access_subject`: of whose access token, where one proved it."""
 
     kind: str
     id: str = ""
     name: str = ""
+    access_subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ def record_event(  # noqa: PLR0913 (an event is who, what, to what, why and when
         raise KeyError(type_)
     if not connection.in_atomic_block:
         raise OutsideTransactionError(type_)
+    if actor.access_subject:
+        data = {**(data or {}), "access_subject": actor.access_subject}
     event = AuditEvent(
         occurred_at=now or timezone.now(),
         type=type_,

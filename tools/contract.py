@@ -115,6 +115,8 @@ class Stop:
     facts: Mapping[str, Any] = field(default_factory=dict)
     call: ToolCall | None = None
     record: Callable[[], Mapping[str, Any]] | None = None
+    # Nobody is known who asked: it is counted, and not written down one by one.
+    is_unproven: bool = False
 
     @property
     def reason(self) -> Reason:

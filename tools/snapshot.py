@@ -9,14 +9,16 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
-from tools.models import AgentKey, KillSwitch, Policy, Tool, Upstream, UpstreamCredential
+from telemetry.recorder import Actor
+from tools.models import AccessSubject, AgentKey, KillSwitch, Policy, Tool, Upstream, UpstreamCredential
 from tools.policy.compiler import PolicyProblem, Program, compile_policy
 from tools.policy.document import DocumentProblem, PolicyDocument
 from tools.policy.evaluator import RevisionRef
@@ -41,9 +43,16 @@ class KeyView:
     rate: str
     expires_at: dt.datetime | None
     revoked: bool
+    # Of whose access token, where one proved it: the scopes are then those that the token grants too.
+    access_subject: str = ""
 
     def usable(self, now: dt.datetime) -> bool:
         return self.owner_active and not self.revoked and (self.expires_at is None or self.expires_at > now)
+
+    @property
+    def actor(self) -> Actor:
+        """Who it is in records."""
+        return Actor("agent", self.public_id, self.agent_name, self.access_subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,8 @@ class Snapshot:
     frozen_everything: str | None
     frozen_agents: Mapping[int, str]
     frozen_tools: Mapping[int, str]
+    # (issuer, kind, value) of access tokens: the public id of the key; empty where it was unmapped.
+    access_subjects: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
     def policy_of(self, key: KeyView) -> PolicyView | None:
         return self.policies.get(key.policy_id) if key.policy_id is not None else None
@@ -227,7 +238,17 @@ def _read(version: int | None) -> Snapshot:
         frozen_everything=next((s.reason for s in switches if s.scope == KillSwitch.Scope.EVERYTHING), None),
         frozen_agents={s.agent_id: s.reason for s in switches if s.agent_id is not None},
         frozen_tools={s.tool_id: s.reason for s in switches if s.tool_id is not None},
+        access_subjects=_access_subjects(),
     )
+
+
+def _access_subjects() -> dict[tuple[str, str, str], str]:
+    # Those in force come last, so that they stand above what was unmapped before.
+    rows = AccessSubject.objects.order_by(F("unmapped_at").asc(nulls_last=True))
+    found = rows.values_list("issuer", "kind", "value", "unmapped_at", "key__public_id")
+    return {
+        (issuer, kind, value): public_id if ended is None else "" for issuer, kind, value, ended, public_id in found
+    }
 
 
 def _key_view(key: AgentKey) -> KeyView:

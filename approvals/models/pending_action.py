@@ -10,7 +10,7 @@ from django.utils import timezone
 from approvals.models.proposal import Proposal
 from approvals.states import Status
 from telemetry.models import Payload
-from tools.models import Agent, AgentKey, PolicyRevision, Tool, ToolVersion
+from tools.models import AccessSubject, Agent, AgentKey, PolicyRevision, Tool, ToolVersion
 
 
 class PendingActionQuerySet(models.QuerySet["PendingAction"]):
@@ -47,7 +47,10 @@ class PendingActionQuerySet(models.QuerySet["PendingAction"]):
         return self.filter(status=Status.UNKNOWN)._for_other_eyes(user)
 
     def _for_other_eyes(self, user: Any) -> "PendingActionQuerySet":
-        own = Q(owner_id=user.pk) | Q(agent__owner_id=user.pk) | Q(agent_key__issued_by_id=user.pk)
+        mapped = AccessSubject.objects.filter(mapped_by=user).values("key__agent")
+        own = (
+            Q(owner_id=user.pk) | Q(agent__owner_id=user.pk) | Q(agent_key__issued_by_id=user.pk) | Q(agent__in=mapped)
+        )
         return self.exclude(own & Q(self_confirm=False))
 
 

@@ -17,7 +17,6 @@ from observatory.doors import openapi
 from observatory.doors.body import json_object
 from observatory.doors.key_authentication import caller_of, record_refusal, snapshot_of
 from observatory.doors.problem import Refusal, problem
-from telemetry.recorder import Actor
 from tools.contract import Outcome, Stop
 from tools.idempotency import stored_answer
 from tools.models import AgentKey
@@ -138,8 +137,7 @@ class ActionView(APIView):
     @openapi.cancel
     def delete(self, request: Request, action_id: str) -> Response:
         key = caller_of(request)
-        actor = Actor("agent", key.public_id, key.agent_name)
-        cancelled = actions.cancel(action_id_of(action_id), key.agent_id, actor, timezone.now())
+        cancelled = actions.cancel(action_id_of(action_id), key.agent_id, key.actor, timezone.now())
         if isinstance(cancelled, Stop):
             return problem(cancelled.reason, cancelled.detail)
         cancelled.refresh_from_db()

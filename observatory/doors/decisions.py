@@ -15,7 +15,7 @@ from observatory.doors.body import json_object
 from observatory.doors.key_authentication import caller_of, snapshot_of
 from observatory.doors.problem import Refusal
 from observatory.explanation import Explanation, explain
-from telemetry.recorder import Actor, Subject, record_event
+from telemetry.recorder import Subject, record_event
 from tools.scopes import Scope
 from tools.snapshot import KeyView, Snapshot
 
@@ -38,7 +38,7 @@ class DecisionsView(APIView):
         with transaction.atomic():
             record_event(
                 "access.explained",
-                Actor("agent", asker.public_id, asker.agent_name),
+                asker.actor,
                 Subject("agent_key", str(subject.id), f"{subject.agent_name} {subject.public_id}"),
                 data={"tool": tool[:64], "verdict": answer.verdict},
             )

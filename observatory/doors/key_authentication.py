@@ -1,5 +1,6 @@
 """Keys at the doors that are not tool calls. The same proof, the same single answer, as in the pipeline."""
 
+import datetime as dt
 from typing import Any, cast
 
 from django.db import transaction
@@ -10,22 +11,34 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from observatory.doors.problem import Refusal
-from telemetry.recorder import Actor, Ruling, Subject, count_refusal, record_event
+from telemetry.recorder import Ruling, Subject, count_refusal, record_event
 from telemetry.visible import visible
-from tools.authentication import key_for
+from tools.access_tokens import has_token_form
+from tools.authentication import proven
 from tools.key_use import note_use
 from tools.reasons import reason
 from tools.snapshot import KeyView, Snapshot, current
 
 
 def credential_of(request: Any) -> str | None:
-    """X-API-Key, or the bearer token. Two that differ are none."""
+    """X-API-Key, or the bearer token. Two that differ are none; nor is an access token under a key's name one."""
     header = request.META.get("HTTP_X_API_KEY")
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else None
-    if header and bearer and header != bearer:
+    if header and ((bearer and header != bearer) or has_token_form(header)):
         return None
     return header or bearer
+
+
+def proven_caller(request: Any, snapshot: Snapshot, now: dt.datetime) -> KeyView:
+    """Who asks. Raises AuthenticationFailed or Refusal, and it is counted."""
+    found = proven(credential_of(request), snapshot, now)
+    if isinstance(found, KeyView):
+        return found
+    count_refusal(found.code, now)
+    if found.code == "unauthenticated":
+        raise AuthenticationFailed
+    raise Refusal(found.code, found.detail, **found.facts)
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -34,10 +47,7 @@ class KeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Any]:
         now = timezone.now()
         snapshot = current()
-        key = key_for(credential_of(request), snapshot, now)
-        if key is None:
-            count_refusal("unauthenticated", now)
-            raise AuthenticationFailed
+        key = proven_caller(request, snapshot, now)
         note_use(key.id, now)
         return key, snapshot
 
@@ -51,7 +61,7 @@ def record_refusal(key: KeyView, code: str, place: str) -> None:
     with transaction.atomic():
         record_event(
             "key.refused",
-            Actor("agent", key.public_id, key.agent_name),
+            key.actor,
             Subject("door", "", visible(place)[:150]),
             ruling=Ruling(why.decision, why.code),
         )

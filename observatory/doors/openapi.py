@@ -265,6 +265,23 @@ result = extend_schema(
     responses={200: OpenApiResponse(OBJECT), **problems(404, *EVERY_KEYED)},
 )
 
+resource_metadata = extend_schema(
+    summary="Whose access tokens are taken, and for what (RFC 9728)",
+    responses={
+        200: inline_serializer(
+            "ResourceMetadata",
+            {
+                "resource": serializers.URLField(),
+                "authorization_servers": serializers.ListField(child=serializers.URLField()),
+                "scopes_supported": serializers.ListField(child=serializers.CharField()),
+                "bearer_methods_supported": serializers.ListField(child=serializers.CharField()),
+                "resource_name": serializers.CharField(),
+            },
+        ),
+        **problems(404, 406),
+    },
+)
+
 health = extend_schema(
     operation_id="health",
     summary="Whether it lives",

@@ -10,12 +10,9 @@ from observatory.client_address import client_address
 from observatory.discovery import etag_of, listing
 from observatory.doors import openapi
 from observatory.doors.body import json_object
-from observatory.doors.key_authentication import caller_of, credential_of, snapshot_of
-from observatory.doors.problem import Refusal
+from observatory.doors.key_authentication import caller_of, credential_of, proven_caller, snapshot_of
 from observatory.doors.rendering import answered
-from telemetry.recorder import count_refusal
 from telemetry.trace_context import continue_or_start
-from tools.authentication import key_for
 from tools.contract import Door, ToolCall
 from tools.scopes import Scope
 from tools.snapshot import current
@@ -67,7 +64,4 @@ def _refuse_large_without_key(request: Request) -> None:
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdigit()) or int(length[:12]) <= SMALL_BYTES:
         return
-    now = timezone.now()
-    if key_for(credential_of(request), current(), now) is None:
-        count_refusal("unauthenticated", now)
-        raise Refusal("unauthenticated")
+    proven_caller(request, current(), timezone.now())

@@ -59,6 +59,9 @@ class Span(models.Model):
     rule = models.CharField(max_length=120, blank=True, default="")
     agent = models.CharField(max_length=80, blank=True, default="")
     agent_key = models.CharField(max_length=16, blank=True, default="")
+    access_subject = models.CharField(
+        max_length=300, blank=True, default="", help_text="Of whose access token, where one was sent and not a key."
+    )
     session_id = models.CharField(max_length=64, blank=True, default="")
     stages_us = models.JSONField(default=dict, help_text="Microseconds that each stage took.")
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from telemetry.recorder import Actor, Subject, record_event
 from tools.actions.changes import changes
 from tools.credentials import NewCredential, digest_of, new_credential
-from tools.models import Agent, AgentKey
+from tools.models import AccessSubject, Agent, AgentKey
 from tools.scopes import Scope
 
 LONGEST_GRACE = dt.timedelta(days=30)
@@ -38,7 +38,7 @@ def votes_for_another(user: Any, owner_id: int | None, scopes: Iterable[str]) ->
     return Scope.ACTIONS_CONFIRM in scopes and owner_id != user.pk and not user.is_superuser
 
 
-def _refuse_more_than_own(key: AgentKey, actor: Actor, *, had: Iterable[str] = ()) -> None:
+def refuse_more_than_own(key: AgentKey, actor: Actor, *, had: Iterable[str] = ()) -> None:
     """Raises ValidationError where a key would let the actor do what their own account may not."""
     if actor.kind != "operator":
         return
@@ -77,7 +77,7 @@ def issue_key(key: AgentKey, actor: Actor, *, fixed: str = "", public_id: str = 
         raise ValidationError("A fixed key exists in the demonstration only.")
     credential = NewCredential(fixed, "devkey00", digest_of(fixed)) if fixed else new_credential(public_id)
     with transaction.atomic():
-        _refuse_more_than_own(key, actor)
+        refuse_more_than_own(key, actor)
         key.public_id, key.digest = credential.public_id, credential.digest
         key.issued_by_id = int(actor.id) if actor.kind == "operator" else None
         key.full_clean()
@@ -98,7 +98,7 @@ def change_key(key: AgentKey, actor: Actor) -> AgentKey:
             key.expires_at is None or (before.expires_at is not None and key.expires_at > before.expires_at)
         ):
             raise ValidationError({"expires_at": "The key is replaced: its grace can end sooner, never later."})
-        _refuse_more_than_own(key, actor, had=before.scopes)
+        refuse_more_than_own(key, actor, had=before.scopes)
         key.full_clean()
         key.save(update_fields=list(KEY_FIELDS))
         record_event("key.changed", actor, _subject(key), data=changes(_terms(before), _terms(key)))
@@ -123,6 +123,7 @@ def rotate_key(
         old.replaced_by = new
         old.expires_at = min(ends, old.expires_at) if old.expires_at else ends
         old.save(update_fields=["replaced_by", "expires_at"])
+        _carry_subjects_over(old, new, actor)
         record_event(
             "key.rotated",
             actor,
@@ -130,6 +131,19 @@ def rotate_key(
             data={"replaced_by": new.public_id, "grace_ends": old.expires_at.isoformat()},
         )
     return new, credential
+
+
+def _carry_subjects_over(old: AgentKey, new: AgentKey, actor: Actor) -> None:
+    """What was leaked or aged is the secret; whoever acts as the key by access tokens acts as the new one."""
+    for row in AccessSubject.objects.in_force().filter(key=old).select_for_update():
+        row.key = new
+        row.save(update_fields=["key"])
+        record_event(
+            "subject.changed",
+            actor,
+            Subject("access_subject", str(row.pk), str(row)),
+            data=changes({"acts_as": old.public_id}, {"acts_as": new.public_id}),
+        )
 
 
 def revoke_key(key: AgentKey, actor: Actor, now: dt.datetime, *, reason: str = "") -> bool:

@@ -18,5 +18,5 @@ def set_aside(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tools", "0007_snapshot_watches_upstreams")]
+    dependencies = [("tools", "0008_snapshot_tells")]
     operations = [migrations.RunPython(set_aside, migrations.RunPython.noop)]

@@ -1,3 +1,4 @@
+from tools.models.access_subject import AccessSubject, UnmappedSubject
 from tools.models.agent import Agent, AgentKey
 from tools.models.idempotency import IdempotencyRecord
 from tools.models.kill_switch import KillSwitch
@@ -7,6 +8,7 @@ from tools.models.tool import HttpEndpoint, Tool, ToolVersion
 from tools.models.upstream import Upstream, UpstreamCredential, UpstreamHealth, UpstreamTool
 
 __all__ = (
+    "AccessSubject",
     "Agent",
     "AgentKey",
     "HttpEndpoint",
@@ -20,6 +22,7 @@ __all__ = (
     "SnapshotVersion",
     "Tool",
     "ToolVersion",
+    "UnmappedSubject",
     "Upstream",
     "UpstreamCredential",
     "UpstreamHealth",
