@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from telemetry.encryption import CannotOpen
 from telemetry.models import Payload
-from telemetry.recorder import Actor, Subject, show_payload
+from telemetry.recorder import Subject, show_payload
 from tools.snapshot import KeyView
 
 
@@ -22,9 +22,8 @@ def read_kept_result(handle: str, key: KeyView) -> bytes | None:
     ).first()
     if kept is None:
         return None
-    reader = Actor("agent", key.public_id, key.agent_name)
     try:
-        return show_payload(kept, reader, Subject("payload", str(kept.pk), "result"))
+        return show_payload(kept, key.actor, Subject("payload", str(kept.pk), "result"))
     except CannotOpen:
         return None
 
