@@ -78,7 +78,7 @@ class SpanAdmin(ReadOnlyAdmin):
     search_help_text = "A trace id, or exactly: a tool, an agent, a key's public id, a reason code."
     ordering = ("-start_time",)
     fieldsets = (
-        (None, {"fields": ("what", "agent_seen", "agent_key", "door", "when", "took")}),
+        (None, {"fields": ("what", "agent_seen", "agent_key", "access_subject", "door", "when", "took")}),
         ("Decision", {"fields": ("decision_label", "reason", "stage", "policy", "policy_revision", "rule_seen")}),
         ("Stages", {"fields": ("stages_shown",)}),
         ("Cost", {"fields": ("model", "prompt_tokens", "completion_tokens", "token_source", "cost_usd", "retries")}),

@@ -17,13 +17,14 @@ from tests.journeys.access_tokens import (
     mapped,
     verdict,
 )
+from tests.tools.test_http_tools import endpoint, http_tool
 from tools.actions.access_subjects import change_subject, unmap_subject
 from tools.actions.agents import change_key, revoke_key, rotate_key
 from tools.actions.switches import engage
 from tools.models import AgentKey, KillSwitch, UnmappedSubject
 from tools.scopes import Scope
 
-__all__ = ("caller", "issuer")
+__all__ = ("caller", "endpoint", "issuer")
 pytestmark = pytest.mark.django_db
 
 
@@ -185,6 +186,16 @@ def test_however_many_come_few_are_kept(caller, issuer, monkeypatch):
 
 
 # the token stays here
+
+
+def test_a_token_is_never_passed_on_to_a_tool(world, issuer, endpoint):
+    http_tool(endpoint.url + "/notes", secret="Bearer of-the-tool")
+    mapped(issuer, world.caller(world.allowing("orders.*")).key)
+    token = issuer.token()
+    assert verdict(ask(token, "/tools/orders.note", {"order_id": "o-1"})) == FINE
+    (asked,) = endpoint.asked
+    assert asked[2]["Authorization"] == "Bearer of-the-tool"
+    assert token not in str(asked)
 
 
 def test_a_token_is_stored_and_logged_nowhere(caller, issuer, caplog):
