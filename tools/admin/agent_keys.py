@@ -227,7 +227,7 @@ class AgentKeyAdmin(ActsAdmin):
 
     def has_connect_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Who may look at keys: the page has no secret."""
-        return self.has_view_permission(request)
+        return bool(self.has_view_permission(request))
 
     @action(description="Connect", url_path="connect", icon="cable", permissions=["connect"])
     def connect(self, request: HttpRequest, object_id: str) -> HttpResponse:
