@@ -21,8 +21,8 @@ from telemetry.egress.errors import EgressError, Kind, causes
 __all__ = ["CheckedBackend", "checked_socket", "explained", "tls_context"]
 
 SocketAddress = tuple[Any, ...]
-# What this process holds open, for a child made by fork to let go; see forget_sockets().
-_open: set[int] = set()
+# What this process holds open, and which file each number meant then; for a child made by fork to let go.
+_open: dict[int, tuple[int, int]] = {}
 
 
 class CheckedBackend(httpcore2.AsyncNetworkBackend):
@@ -82,7 +82,7 @@ class _Noted(httpcore2.AsyncNetworkStream):
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        _open.discard(self._number)
+        let_go(self._number)
         await self._stream.aclose()
 
     async def start_tls(
@@ -92,7 +92,7 @@ class _Noted(httpcore2.AsyncNetworkStream):
             secured = await self._stream.start_tls(ssl_context, server_hostname, timeout)
         except BaseException:
             # The stream is closed by who failed.
-            _open.discard(self._number)
+            let_go(self._number)
             raise
         return _Noted(secured, self._wrote, self._number)
 
@@ -127,19 +127,22 @@ async def checked_socket(host: str, port: int, timeout_s: float) -> socket.socke
 
 def let_go(number: int) -> None:
     """The file number is somebody else's from now on."""
-    _open.discard(number)
+    _open.pop(number, None)
 
 
 def hold(number: int) -> None:
     """A child made by fork closes this file of ours at once."""
-    _open.add(number)
+    status = os.fstat(number)
+    _open[number] = (status.st_dev, status.st_ino)
 
 
 def forget_sockets() -> None:
     """In a child: the parent's connections are closed here and stay open there; no event loop is touched."""
-    for number in list(_open):
+    for number, meant in list(_open.items()):
         with contextlib.suppress(OSError):
-            os.close(number)
+            status = os.fstat(number)
+            if (status.st_dev, status.st_ino) == meant:
+                os.close(number)
     _open.clear()
 
 
@@ -196,5 +199,5 @@ async def _resolve(host: str, port: int, timeout_s: float) -> list[tuple[int, So
 def _note(sock: Any) -> int:
     number = int(sock.fileno()) if sock is not None else -1
     if number >= 0:
-        _open.add(number)
+        hold(number)
     return number

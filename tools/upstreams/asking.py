@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -13,12 +15,14 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from tools.contract import Progress
-from tools.upstreams.answers import Offer, OutcomeUnknown, Unreachable
+from tools.upstreams.answers import Offer, OutcomeUnknown, Refused, Unreachable
 from tools.upstreams.exchange import CURRENT, LARGEST_EXCHANGE_BYTES, Exchange, Why
 from tools.upstreams.lines import Lines
 from tools.upstreams.session import Rubbish, Session
 from tools.upstreams.target import Target
 from tools.upstreams.verdict import SessionLost, of_error, of_failure
+
+log = logging.getLogger(__name__)
 
 _TRACE = ("traceparent", "tracestate")
 _LONGEST_PROGRESS_TEXT = 500
@@ -54,22 +58,26 @@ class Call:
         try:
             if not self.answer.done():
                 self._settle(await self._asked(lines))
-        except Exception as error:  # every one must reach the one who waits
-            self._settle(error)
+        except (Unreachable, Refused, OutcomeUnknown) as answer:
+            self._settle(answer)
+        except Exception:  # whatever the package or a transport raises: it must not pass for an answer
+            log.exception("a call to upstream %s failed in a way that is not foreseen", self._target.name)
         finally:
             timer.cancel()
-            self._settle(OutcomeUnknown(Why.BROKEN, "The call was given up."))
+            self._settle(self._given_up(Why.BROKEN, "The call was given up."))
 
     def give_up(self, why: str, detail: str) -> None:
         """Nobody waits any longer: the upstream is told, without making the caller wait for that."""
         if self.answer.done():
             return
-        if self._exchange is not None and self._exchange.written:
-            self._settle(OutcomeUnknown(why, detail))
-        else:
-            self._settle(Unreachable("It was not asked: the call ended before."))
+        self._settle(self._given_up(why, detail))
         if self._task is not None:
             self._task.cancel()
+
+    def _given_up(self, why: str, detail: str) -> Exception:
+        if self._exchange is not None and self._exchange.written:
+            return OutcomeUnknown(why, detail)
+        return Unreachable("It was not asked: the call ended before.")
 
     async def _asked(self, lines: Lines) -> dict[str, Any]:
         for is_last in (False, True):
@@ -101,7 +109,8 @@ class Call:
                 if error.error.code != types.jsonrpc.HEADER_MISMATCH or not session.is_modern:
                     raise
                 # It wants arguments in headers too, and which they are stands in its list. Nothing ran.
-                await _listed(session, exchange, connection)
+                with contextlib.suppress(Rubbish):
+                    await _listed(session, exchange, connection)
                 return await session.call(self._name, self._arguments, self._meta, progress)
         except MCPError as error:
             has_ended = connection.inbound.ended.is_set()

@@ -35,6 +35,7 @@ _MOST_SOCKETS = 100
 _LONGEST_ERROR_BYTES = 64 * 1024
 # For what nobody waits for: notifications, the end of a session, the reply to an upstream's question.
 _COURTESY_S = 3.0
+_STANDING_STREAM_BEGINS_S = 30.0
 _BETWEEN_STANDING_STREAMS_S = 1.0
 # Said by the HTTP layer before anything ran.
 TURNED_AWAY = frozenset({401, 402, 403, 404, 405, 406, 407, 411, 413, 414, 415, 421, 426, 429, 431})
@@ -70,7 +71,9 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         is_standing = request.method == "GET" and (exchange.is_handshake or CURRENT.get() is None)
         if is_standing:
             await self._space_out()
-        if (is_standing and exchange.is_over) or (message_id is None and request.method != "GET"):
+        if is_standing and exchange.is_over:
+            exchange = Exchange(time.monotonic() + _STANDING_STREAM_BEGINS_S)
+        elif message_id is None and request.method != "GET":
             exchange = Exchange(time.monotonic() + _COURTESY_S)
         try:
             answer = await self._asked(request, exchange)

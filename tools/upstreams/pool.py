@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
@@ -23,6 +24,8 @@ from tools.upstreams.exchange import Why
 from tools.upstreams.lines import Lines
 from tools.upstreams.target import Target
 from tools.upstreams.verdict import answer_of
+
+log = logging.getLogger(__name__)
 
 # Past its own deadline, the loop itself must be stuck.
 _LOOP_STUCK_S = 5.0
@@ -69,11 +72,13 @@ class Pool:
         async def ask() -> None:
             try:
                 answer.set_result(await offered(lines, target))
-            except Exception as error:  # every one must reach the one who waits
+            except Unreachable as error:
                 answer.set_exception(error)
+            except Exception:  # whatever the package or a transport raises: it must not pass for an answer
+                log.exception("upstream %s could not be listed, in a way that is not foreseen", target.name)
             finally:
                 if not answer.done():
-                    answer.set_exception(Unreachable("It was given up."))
+                    answer.set_exception(Unreachable("It did not list its tools."))
 
         background, lines = self._background()
         background.start(ask)

@@ -81,7 +81,13 @@ class Session:
         assert exchange is not None
         if probe and await self._is_discovered(exchange):
             return
-        await self._session.initialize()
+        try:
+            await self._session.initialize()
+        except MCPError as error:
+            if not probe or error.error.code != types.UNSUPPORTED_PROTOCOL_VERSION:
+                raise
+            # It was slow to start: the probe that was no longer waited for has settled the era meanwhile.
+            await self._session.discover()
 
     async def _is_discovered(self, exchange: Exchange) -> bool:
         with anyio.move_on_after(min(_LONGEST_PROBE_S, exchange.seconds_left() / 3)):

@@ -1,22 +1,27 @@
-"""Upstreams for tests: real servers, each in a process of its own."""
+"""Upstreams for tests: real servers, in processes that can be killed or in threads that start at once."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+import uvicorn
 
+from tests.tools.upstreams import server
 from tools.upstreams.pool import Pool
 from tools.upstreams.target import Target
 
-SERVER = str(Path(__file__).with_name("server.py"))
+SERVER = str(Path(server.__file__))
 SCHEMES = {"http": "http", "json": "http", "sse": "http", "websocket": "ws"}
 KINDS = ["http", "json", "stdio", "websocket", "sse"]
 
@@ -35,6 +40,9 @@ class Upstream:
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._uvicorn: uvicorn.Server | None = None
+        self._is_over = threading.Event()
         self.command = (sys.executable, SERVER, kind, str(self.port), str(folder))
         if kind == "stdio":
             self.target = Target(1, "tested", "stdio", command=self.command)
@@ -43,16 +51,29 @@ class Upstream:
             self.target = Target(1, "tested", transport, url=f"{SCHEMES[kind]}://127.0.0.1:{self.port}/mcp")
 
     def start(self) -> Upstream:
+        """It serves, in a process of its own."""
+        if self.kind != "stdio":
+            self.process = subprocess.Popen(self.command)
+            until(self._listens, 30)
+        return self
+
+    def start_thread(self) -> Upstream:
+        """The same in a thread of this process: quick, but it can't be killed."""
         if self.kind == "stdio":
             return self
-        self.process = subprocess.Popen(self.command)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with socket.socket() as sock:
-                if not sock.connect_ex(("127.0.0.1", self.port)):
-                    return self
-            time.sleep(0.02)
-        raise AssertionError("the server did not start")
+        if self.kind == "websocket":
+            run = partial(asyncio.run, server.websocket(self.port, self.folder, self._is_over.is_set))
+        else:
+            self._uvicorn = server.http(self.kind, self.port, self.folder)
+            run = self._uvicorn.run
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+        until(self._listens)
+        return self
+
+    def _listens(self) -> bool:
+        with socket.socket() as sock:
+            return not sock.connect_ex(("127.0.0.1", self.port))
 
     def kill(self) -> None:
         """kill -9."""
@@ -63,6 +84,11 @@ class Upstream:
             self.process.wait()
 
     def end(self) -> None:
+        if self._thread is not None:
+            self._is_over.set()
+            if self._uvicorn is not None:
+                self._uvicorn.should_exit = True
+            self._thread.join(10)
         if self.process is not None and self.process.poll() is None:
             self.kill()
 
@@ -102,6 +128,20 @@ def pool():
     pool.close()
 
 
+@pytest.fixture(scope="module")
+def _shared_pool():
+    pool = Pool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def shared_pool(_shared_pool):
+    """A pool whose connections other tests of the file use too."""
+    yield _shared_pool
+    _shared_pool.on_list_changed = None
+
+
 @pytest.fixture
 def upstream(request, tmp_path):
     """A running server; parametrize it with a kind."""
@@ -125,6 +165,6 @@ def shared(request, _servers):
     running, folders = _servers
     kind = request.param
     if kind not in running:
-        running[kind] = Upstream(kind, folders.mktemp(kind)).start()
+        running[kind] = Upstream(kind, folders.mktemp(kind)).start_thread()
     (running[kind].folder / "called").unlink(missing_ok=True)
     return running[kind]

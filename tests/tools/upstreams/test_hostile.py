@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.tools.upstreams.conftest import until
 from tests.tools.upstreams.hostile import ANSWER, Hostile, program, raw_server
 from tools.upstreams.answers import OutcomeUnknown, Refused, Unreachable
 
@@ -191,11 +192,14 @@ def test_a_stream_ends_in_time_and_harms_nobody_else(pool, hostile, stream):
             asked = time.monotonic()
             assert outcome(pool, good) == "ran"
             longest = max(longest, time.monotonic() - asked)
-    assert {call.result() for call in calls} <= STREAMS[stream]
+    found = [call.result() for call in calls]
+    # On a busy machine a second may be over before a call is sent; then it is said to be, and was not sent.
+    sent = [each for each in found if each != "unreachable"]
+    assert set(sent) <= STREAMS[stream]
     assert time.monotonic() - begun < 3
     assert longest < 1
     # Each call at most once; what the upstream asks to resume, it is asked for slowly.
-    assert hostile.asked.count("tools/call") == 4
+    until(lambda: hostile.asked.count("tools/call") == len(sent) > 0)
     assert hostile.asked.count("GET") <= 12
 
 
