@@ -139,13 +139,20 @@ mcp = extend_schema(
     operation_id="mcp",
     summary="MCP over streamable HTTP: one JSON-RPC message, one answer",
     description="Spoken by MCP clients of every version; see the documentation's page on connecting over MCP.",
+    parameters=[
+        OpenApiParameter("Mcp-Session-Id", str, OpenApiParameter.HEADER, description="As `initialize` answered it."),
+    ],
     request={"application/json": OBJECT},
     responses={
-        200: OpenApiResponse(OBJECT, description="The JSON-RPC response, or its error."),
+        (200, "application/json"): OpenApiResponse(OBJECT, description="The JSON-RPC response, or its error."),
+        (200, "text/event-stream"): OpenApiResponse(
+            OpenApiTypes.STR, description="Events, each a JSON-RPC message: progress or changes, then the response."
+        ),
         202: OpenApiResponse(description="A notification was taken."),
         (400, "application/json"): OpenApiResponse(OBJECT, description="A JSON-RPC error: it can't be read."),
         (404, "application/json"): OpenApiResponse(OBJECT, description="A JSON-RPC error: no such method."),
-        **problems(401, 403, 406, 415, 429, 503),
+        (503, "application/json"): OpenApiResponse(OBJECT, description="A JSON-RPC error: too many open streams."),
+        **problems(401, 403, 404, 406, 415, 429, 503),
     },
     examples=[
         example(
