@@ -6,11 +6,13 @@ import threading
 
 import pytest
 
+from observatory.doors.mcp.changes import Changes, Subscriber
 from observatory.doors.mcp.running_call import CallFrames, RunningCall
 from observatory.doors.mcp.sse import slots
 from tests.streaming import slow_tools
 from tools.actions.tools import sync_python_tools
 from tools.cancellation import Cancellation
+from tools.snapshot import current
 
 BOTH = "application/json, text/event-stream"
 STATELESS = {
@@ -153,6 +155,21 @@ def test_a_word_that_names_no_call_is_taken_and_changes_nothing(caller):
     for params in ({}, {"requestId": None}, {"requestId": [1]}, {"requestId": 7}, {"requestId": "x" * 10_000}):
         word = rpc(caller, "notifications/cancelled", params, request_id=None, Mcp_Session_Id=session)
         assert (word.status_code, word.content) == (202, b"")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("lasts", [True, False], ids=["the proof lasts", "the proof ends"])
+def test_a_subscription_ends_with_the_proof_that_opened_it_though_its_key_goes_on(caller, lasts):
+    snapshot, told = current(), []
+    key = snapshot.keys_by_public_id[caller.key.public_id]
+    subscriber = Subscriber(key, lambda *_: key if lasts else None, snapshot.version, "", lambda: told.append(1))
+    listeners = Changes()
+    listeners.subscribe(subscriber)
+    try:
+        listeners.told("")
+    finally:
+        listeners.leave(subscriber)
+    assert (subscriber.is_over, subscriber.has_changed, bool(told)) == (not lasts, False, not lasts)
 
 
 # a running call by itself

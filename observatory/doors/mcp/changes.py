@@ -31,18 +31,23 @@ def digest_of_tools(key: KeyView, snapshot: Snapshot) -> str:
 
 @dataclass(eq=False, slots=True)
 class Subscriber:
-    """One stream that wants to know. `has_changed` and `is_over` are read after `woken` was called, from any thread."""
+    """One stream that wants to know. `has_changed` and `is_over` are read after `woken` was called, from any thread.
+
+    `prove` answers whose stream it is by what it was opened with: a key, or an access token, which ends by itself.
+    """
 
     key: KeyView
+    prove: Callable[[Snapshot, dt.datetime], KeyView | None]
     version: int | None
     digest: str
     woken: Callable[[], None] = field(default=lambda: None)
     has_changed: bool = False
     is_over: bool = False
 
-    def may_go_on(self, key: KeyView | None, now: dt.datetime) -> bool:
-        """The key is still good, and so is the proof that the stream was opened with."""
-        return key is not None and key.usable(now) and self.key.usable(now) and Scope.TOOLS_CALL in key.scopes
+    def proven(self, snapshot: Snapshot, now: dt.datetime) -> KeyView | None:
+        """The key as it is now; None where the stream may not go on."""
+        key = self.prove(snapshot, now)
+        return key if key is not None and Scope.TOOLS_CALL in key.scopes else None
 
     def end(self) -> None:
         self.is_over = True
@@ -101,19 +106,19 @@ class Changes:
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()
+        now, digests = timezone.now(), dict[KeyView, str]()
         try:
             snapshot = current()
+            for subscriber in self._present():
+                key = subscriber.proven(snapshot, now)
+                if key is None:
+                    subscriber.end()
+                elif subscriber.version != snapshot.version:
+                    if key not in digests:
+                        digests[key] = digest_of_tools(key, snapshot)
+                    subscriber.look(snapshot.version, digests[key])
         finally:
             release_connection()
-        now, digests = timezone.now(), dict[str, str]()
-        for subscriber in self._present():
-            key = snapshot.keys_by_public_id.get(subscriber.key.public_id)
-            if key is None or not subscriber.may_go_on(key, now):
-                subscriber.end()
-            elif subscriber.version != snapshot.version:
-                if key.public_id not in digests:
-                    digests[key.public_id] = digest_of_tools(key, snapshot)
-                subscriber.look(snapshot.version, digests[key.public_id])
 
 
 changes = Changes()

@@ -1,6 +1,7 @@
 """`subscriptions/listen`: a stream that says that the list of tools has changed. Source: MCP 2026-07-28, SEP-2575."""
 
 import asyncio
+import datetime as dt
 import threading
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from observatory.doors.mcp.changes import Subscriber, changes, digest_of_tools
 from observatory.doors.mcp.messages import Message, RpcError
 from observatory.doors.mcp.sse import HEARTBEAT, Slot, StreamsUsedUp, frame, slots
+from tools.authentication import key_for
 from tools.snapshot import KeyView, Snapshot
 
 METHOD = "subscriptions/listen"
@@ -33,8 +35,19 @@ def refuse_unfit(message: Message) -> None:
 class ListenFrames:
     """The acknowledgement, then a notification for each change, and the result where it ends from this side."""
 
-    def __init__(self, message: Message, key: KeyView, snapshot: Snapshot, server_info: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        message: Message,
+        key: KeyView,
+        snapshot: Snapshot,
+        credential: str | None,
+        server_info: Mapping[str, Any],
+    ) -> None:
         """Raises StreamsUsedUp."""
+
+        def prove(snapshot: Snapshot, now: dt.datetime) -> KeyView | None:
+            return key_for(credential, snapshot, now)
+
         slot = slots.take()
         if slot is None:
             raise StreamsUsedUp
@@ -45,7 +58,7 @@ class ListenFrames:
         self._honoured = {"toolsListChanged": True} if wanted.get("toolsListChanged") is True else {}
         self._woken = threading.Event()
         self._has_begun = self._is_over = False
-        self.subscriber = Subscriber(key, snapshot.version, digest_of_tools(key, snapshot), self._woken.set)
+        self.subscriber = Subscriber(key, prove, snapshot.version, digest_of_tools(key, snapshot), self._woken.set)
         changes.subscribe(self.subscriber)
 
     def __iter__(self) -> "ListenFrames":

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from observatory.doors import openapi
 from observatory.doors.body import MAX_BYTES
-from observatory.doors.key_authentication import caller_of, snapshot_of
+from observatory.doors.key_authentication import caller_of, credential_of, snapshot_of
 from observatory.doors.mcp import listening
 from observatory.doors.mcp.exchange import Exchange, noted
 from observatory.doors.mcp.listening import ListenFrames
@@ -73,7 +73,7 @@ def _listening(request: Request, message: Message) -> EventStream:
     listening.refuse_unfit(message)
     if not accepts_stream(message.headers.get("accept", "")):
         raise Refusal("not_acceptable", "A subscription is answered by text/event-stream only.")
-    frames = ListenFrames(message, caller_of(request), snapshot_of(request), SERVER_INFO)
+    frames = ListenFrames(message, caller_of(request), snapshot_of(request), credential_of(request), SERVER_INFO)
     release_connection()
     return EventStream(frames)
 
