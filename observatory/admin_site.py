@@ -57,7 +57,14 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
             ),
         ),
     ),
-    ("What", (Page("Tools", "construction", "admin:tools_tool_changelist", "tools.view_tool"),)),
+    (
+        "What",
+        (
+            Page("Tools", "construction", "admin:tools_tool_changelist", "tools.view_tool"),
+            Page("Upstream servers", "dns", "admin:tools_upstream_changelist", "tools.view_upstream"),
+            Page("Upstream tools", "extension", "admin:tools_upstreamtool_changelist", "tools.view_upstreamtool"),
+        ),
+    ),
     (
         "Rules",
         (

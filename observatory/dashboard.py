@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, Q, Sum
 
 from approvals.models import Commit, PendingAction
 from approvals.notices import given_up_since
@@ -20,7 +20,7 @@ from telemetry.models import Heartbeat, RefusalCount, Span
 from telemetry.tasks import BEAT, BEAT_STALE
 from telemetry.wording import ago, left, seen, span_words
 from tools.actions.policies import document_of
-from tools.models import AgentKey, KillSwitch, Policy
+from tools.models import AgentKey, KillSwitch, Policy, Upstream, UpstreamHealth, UpstreamTool
 from tools.reasons import REASONS
 
 DAY = dt.timedelta(days=1)
@@ -61,6 +61,7 @@ class Dashboard:
     more_waiting: bool = False
     unknown: list[Line] | None = None
     more_unknown: bool = False
+    upstreams: list[Line] | None = None
     frozen: list[Line] | None = None
     hour: LastHour | None = None
     health: list[Line] = field(default_factory=list)
@@ -73,6 +74,7 @@ def dashboard_for(user: Any, now: dt.datetime) -> Dashboard:
     found.waiting, found.more_waiting = _waiting(user, now)
     if user.has_perm(MAY_RESOLVE):
         found.unknown, found.more_unknown = _unknown(user)
+    found.upstreams = _upstreams(user)
     if user.has_perm("tools.view_killswitch"):
         found.frozen = _frozen()
     if user.has_perm("telemetry.view_span"):
@@ -121,6 +123,56 @@ def _unknown(user: Any) -> tuple[list[Line], bool]:
         for row in found[:TOP]
     ]
     return lines, len(found) > TOP
+
+
+def _upstreams(user: Any) -> list[Line] | None:
+    """Upstream servers that need somebody: tools that changed what they say, tools that wait, servers that are down.
+
+    `of` is the status to look for, or the upstream. None where all is well and for those who may see neither.
+    """
+    sees_tools, sees_servers = (user.has_perm(f"tools.view_{what}") for what in ("upstreamtool", "upstream"))
+    if not (sees_tools or sees_servers):
+        return None
+    counted = {
+        status.value: Count("tools", filter=Q(tools__status=status))
+        for status in (UpstreamTool.Status.QUARANTINED, UpstreamTool.Status.OFFERED)
+    }
+    is_down = Q(enabled=True, health__is_up=False, health__checked_at__isnull=False)
+    rows = list(
+        Upstream.objects.annotate(**counted, is_down=ExpressionWrapper(is_down, BooleanField()))
+        .filter(Q(is_down=True) | Q(quarantined__gt=0) | Q(offered__gt=0))
+        .select_related("health")
+        .order_by("name")
+    )
+    lines = _waiting_tools(rows) if sees_tools else []
+    if sees_servers:
+        lines += [_down_line(row, row.health) for row in rows if row.is_down][:TOP]
+    return lines or None
+
+
+def _down_line(upstream: Upstream, health: UpstreamHealth) -> Line:
+    return Line(
+        f"{upstream.name} is down",
+        f"last answered {ago(health.answered_at)}" if health.answered_at else "has never answered",
+        seen(health.error, 90),
+        urgent=True,
+        of=upstream,
+    )
+
+
+def _waiting_tools(rows: list[Any]) -> list[Line]:
+    lines = []
+    for status, one, several, urgent in (
+        (UpstreamTool.Status.QUARANTINED, "tool changed what it says", "tools changed what they say", True),
+        (UpstreamTool.Status.OFFERED, "offered tool waits", "offered tools wait", False),
+    ):
+        counts = [(row.name, getattr(row, status.value)) for row in rows if getattr(row, status.value)]
+        total = sum(number for _, number in counts)
+        if total:
+            note = "can't be called until somebody decides" if urgent else ""
+            names = seen(", ".join(name for name, _ in counts), 90)
+            lines.append(Line(f"{total} {one if total == 1 else several}", note, f"of {names}", urgent, status.value))
+    return lines
 
 
 def _frozen() -> list[Line]:

@@ -142,7 +142,7 @@ def test_first_page_when_there_is_much_costs_as_many_queries_as_for_little(
         caller.call("nope")
     bob = fresh(world.bob)
     # Two of them read his permissions, one his groups, four compare every draft with what is in force.
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         found = dashboard_for(bob, timezone.now())
     assert len(found.waiting or []) == 10
     assert found.more_waiting

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +16,7 @@ from telemetry.wording import ago
 from tools.actions.agents import (
     save_agent,
 )
-from tools.models import Agent, AgentKey
+from tools.models import Agent, AgentKey, UpstreamCredential
 
 
 class KeyInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types.
@@ -48,6 +49,42 @@ class KeyInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types.
         return ago(key.last_used_at)
 
 
+class UpstreamCredentialInline(TabularInline):  # type: ignore[misc]  # as above
+    """The upstream servers at which the agent has a credential of its own, to look at."""
+
+    model = UpstreamCredential
+    verbose_name_plural = "credentials at upstream servers"
+    extra = 0
+    can_delete = False
+    hide_title = True
+    fields = readonly_fields = ("upstream_link", "stored")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UpstreamCredential]:
+        found: QuerySet[UpstreamCredential] = super().get_queryset(request)
+        return found.select_related("upstream").defer("sealed_secret")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("tools.view_upstream"))
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @display(description="Upstream server")
+    def upstream_link(self, credential: UpstreamCredential) -> SafeString:
+        address = reverse("admin:tools_upstream_change", args=[credential.upstream_id])
+        return format_html('<a class="record-link" href="{}">{}</a>', address, credential.upstream.name)
+
+    @display(description="Stored")
+    def stored(self, credential: UpstreamCredential) -> str:
+        return ago(credential.changed_at)
+
+
 @admin.register(Agent)
 class AgentAdmin(ActsAdmin):
     subject_kind = "agent"
@@ -57,7 +94,7 @@ class AgentAdmin(ActsAdmin):
     search_fields = ("name", "description", "owner__username")
     search_help_text = "Name, description or owner."
     fields = ("name", "owner", "description")
-    inlines = (KeyInline,)
+    inlines = (KeyInline, UpstreamCredentialInline)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> tuple[str, ...]:
         return ("name",) if obj else ()

@@ -24,7 +24,9 @@ from tools.actions.tools import check_name, endpoint_problems, save_http_tool, s
 from tools.admin.acting import ActingAdmin
 from tools.admin.json_field import JsonObjectField
 from tools.admin.tags import BAD, CAREFUL, GOOD, NOTE, tag, tags
-from tools.models import HttpEndpoint, Tool, ToolVersion
+from tools.admin.upstream_filter import UpstreamFilter
+from tools.admin.upstream_words import STATUS_MEANINGS, status_tag
+from tools.models import HttpEndpoint, Tool, ToolVersion, UpstreamTool
 from tools.registry import Declaration
 from tools.snapshot import Snapshot, current
 
@@ -161,6 +163,10 @@ def _checked(schema: Any) -> Any:
     return schema
 
 
+class UpstreamOfToolFilter(UpstreamFilter):
+    where = "upstream_tool__upstream"
+
+
 class ToolChangeList(UncountedChangeList):
     """Each tool of the page with the number of usable keys that see it, from one snapshot."""
 
@@ -174,7 +180,7 @@ class ToolChangeList(UncountedChangeList):
 def keys_that_see(snapshot: Snapshot, tool_name: str) -> list[str]:
     """Usable keys to which some rule could allow the tool, as “agent · public id”. A policy is asked once."""
     tool = snapshot.tools.get(tool_name)
-    if tool is None:
+    if tool is None or not tool.is_accepted:
         return []
     now = timezone.now()
     usable = [key for key in snapshot.keys.values() if key.usable(now)]
@@ -187,9 +193,19 @@ def keys_that_see(snapshot: Snapshot, tool_name: str) -> list[str]:
 class ToolAdmin(ActingAdmin):
     subject_kind = "tool"
     list_display = ("name", "executor_words", "risk_label", "may_do", "version", "is_enabled", "seen_by_keys", "rate")
-    list_filter = ("enabled", "executor", "risk", "read_only", "irreversible", "network", "requires_approval")
+    list_filter = (
+        "enabled",
+        "executor",
+        UpstreamOfToolFilter,
+        "risk",
+        "read_only",
+        "irreversible",
+        "network",
+        "requires_approval",
+    )
     search_fields = ("name", "current_version__title", "current_version__description")
-    list_select_related = ("current_version",)
+    list_select_related = ("current_version", "upstream_tool__upstream")
+    change_form_outer_before_template = "admin/tools/tool/upstream.html"
     change_form_outer_after_template = "admin/tools/tool/declaration.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ToolChangeList]:
@@ -263,7 +279,12 @@ class ToolAdmin(ActingAdmin):
 
     @display(description="enabled", ordering="enabled")
     def is_enabled(self, tool: Tool) -> Any:
-        return tag("on", GOOD) if tool.enabled else tag("off", BAD)
+        if not tool.enabled:
+            return tag("off", BAD)
+        offered = _offered(tool)
+        if offered is None or offered.is_callable:
+            return tag("on", GOOD)
+        return status_tag(offered)
 
     @display(description="visible to")
     def seen_by_keys(self, tool: Tool) -> Any:
@@ -271,12 +292,22 @@ class ToolAdmin(ActingAdmin):
         return "1 key" if count == 1 else f"{count} keys" if count else tag("nobody", CAREFUL)
 
 
+def _offered(tool: Tool) -> UpstreamTool | None:
+    """What its upstream offers under its name, for a tool that has one."""
+    found: UpstreamTool | None = getattr(tool, "upstream_tool", None)
+    return found
+
+
 def _declaration_context(tool: Tool) -> dict[str, Any]:
     """What agents are told of a tool, with nothing in it invisible, and the versions before."""
     endpoint = HttpEndpoint.objects.filter(tool=tool).first()
     versions = list(tool.versions.order_by("-number")[:VERSIONS_SHOWN])
     keys = keys_that_see(current(), tool.name)
+    offered = _offered(tool)
     return {
+        "offered": offered,
+        "offered_tag": status_tag(offered) if offered else "",
+        "offered_meaning": STATUS_MEANINGS[UpstreamTool.Status(offered.status)] if offered else "",
         "declared": _shown_version(tool.current_version) if tool.current_version else None,
         "versions": [_shown_version(version) for version in versions],
         "endpoint": {"line": visible(str(endpoint)), "header": visible(endpoint.secret_header)} if endpoint else None,
