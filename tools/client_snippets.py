@@ -112,9 +112,7 @@ from agents.mcp import MCPServerStreamableHttp
 
 async def main() -> None:
     params = {{"url": "{url}", "headers": {{"Authorization": "Bearer {key}"}}, "timeout": 60}}
-    async with MCPServerStreamableHttp(
-        name="{NAME}", params=params, client_session_timeout_seconds=60
-    ) as server:
+    async with MCPServerStreamableHttp(name="{NAME}", params=params, client_session_timeout_seconds=60) as server:
         agent = Agent(name="Assistant", instructions="Use the tools.", mcp_servers=[server])
         print((await Runner.run(agent, "Find the customer ACME.")).final_output)
 
