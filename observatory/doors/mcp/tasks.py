@@ -33,7 +33,11 @@ def waiting_action(answer: Answer, key: KeyView) -> PendingAction | None:
     """The pending action of a held call or a waiting proposal."""
     if not isinstance(answer, Outcome) or answer.reason.code != "approval_required":
         return None
-    found = action_of(key, uuid.UUID(str(answer.body["pending_action_id"])))
+    try:
+        found = action_of(key, uuid.UUID(str(answer.body.get("pending_action_id"))))
+    except ValueError:
+        # A rule that masks it was published since.
+        return None
     return None if isinstance(found, Stop) else found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from mcp_types import INVALID_PARAMS
 
 from observatory.calling import Answer, call_by_name
-from observatory.doors.mcp.capabilities import declares_tasks
+from observatory.doors.mcp.capabilities import declares_tasks, shows_forms
 from observatory.doors.mcp.confirmation import answered_question, question_instead
 from observatory.doors.mcp.messages import Message, RpcError
 from observatory.doors.mcp.own_answers import own_answer
@@ -47,7 +47,8 @@ def called(call: ToolCall, message: Message, key: KeyView, snapshot: Snapshot) -
 
 def _while_it_waits(answer: Answer, call: ToolCall, message: Message, key: KeyView) -> dict[str, Any] | None:
     """What a client that can do more than ask observatory.status is answered while a person decides."""
-    action = waiting_action(answer, key)
+    can_do_more = shows_forms(message) or declares_tasks(message)
+    action = waiting_action(answer, key) if can_do_more else None
     if action is None:
         return None
     return question_instead(action, call, message, key) or (created(action) if declares_tasks(message) else None)
