@@ -21,7 +21,6 @@ pytestmark = pytest.mark.django_db
 NAME = "notes"
 FAR = "https://mcp.example.com"
 SECRET = "nb-secret-4711"  # canary: must stand nowhere
-META = "org.mcp-observatory/"
 
 
 @pytest.fixture
@@ -338,7 +337,7 @@ def test_the_callers_key_and_our_environment_are_not_passed_on(add_note, caller,
     caller.call("notes.add_note", {"text": "x"})
     (call,) = notebook.calls(folder)
     assert caller.secret not in json.dumps(call)
-    assert set(call["meta"]) <= {"traceparent", META + "idempotencyKey", "progressToken"} | {
+    assert set(call["meta"]) <= {"traceparent", "org.mcp-observatory/idempotencyKey", "progressToken"} | {
         name for name in call["meta"] if name.startswith("io.modelcontextprotocol/")
     }
     assert not {"DATABASE_URL", "SECRET_KEY", "OBSERVATORY_MASTER_SECRET"} & set(call["environment"])
