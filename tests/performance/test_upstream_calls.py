@@ -18,7 +18,7 @@ from tools.actions.upstreams import save_upstream
 from tools.models import Upstream, UpstreamTool
 from tools.upstreams.pool import POOL
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 CONNECTIONS = (1, 8, 32)
 SECONDS, ROUNDS = 1.5, 3
 MOST_CPU_RATIO = {"gateway, MCP": 1.5, "search over MCP": 1.5}
