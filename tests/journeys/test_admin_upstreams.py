@@ -311,8 +311,8 @@ def test_tool_when_its_words_are_hostile_is_shown_with_nothing_hidden(
         text = edda.get(address).content.decode()
         assert "<script>alert(1)" not in text
         assert "⟦U+202E⟧" in unescape(text)
-        shown_whole = address != LIST
-        assert all((mark in unescape(text)) is shown_whole for mark in ("⟦U+200B⟧", "⟦U+E0041⟧"))
+        # A list cuts it.
+        assert address == LIST or all(mark in unescape(text) for mark in ("⟦U+200B⟧", "⟦U+E0041⟧"))
         # Escaped once: an escape that is escaped again says something else.
         assert "⟦U+27E6⟧" not in unescape(text)
     assert tool("count").findings
@@ -380,10 +380,13 @@ def test_tool_when_it_changes_is_quarantined_until_the_difference_is_accepted(
     accept(edda, tool("count"), risk="high")
     caller = world.caller(world.policy("stock", {"tools": "shelf.*", "effect": "allow"}))
     assert seen_by(caller) == ["shelf.count"]
+    listed = ("/admin/tools/tool/", {"q": "shelf.count"})
+    assert "1 key" in edda.get(*listed).content.decode()
     shelf.offers(count="Counts articles in the cellar.")
     found = look(edda, upstream)
     assert found.context["outcomes"][0]["is_urgent"]
     assert seen_by(caller) == []
+    assert "nobody</span>" in edda.get(*listed).content.decode()
     text = signed_in(world.bob).get(own_page(tool("count"))).content.decode()
     assert "upstream_tool.quarantined" in text
     marks = re.findall(r"<(del|ins)>(.*?)</\1>", text)[2:]
