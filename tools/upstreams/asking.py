@@ -24,6 +24,7 @@ from tools.upstreams.verdict import SessionLost, of_error, of_failure
 
 log = logging.getLogger(__name__)
 
+# Baggage is not among them: it is for this installation's own services.
 _TRACE = ("traceparent", "tracestate")
 _LONGEST_PROGRESS_TEXT = 500
 _PROGRESS_BURST = 50
@@ -44,8 +45,7 @@ class Call:
         self._name = name
         self._arguments = arguments
         self._deadline = time.monotonic() + timeout_s
-        # Baggage is for this installation's own services.
-        self._meta = {key: value for key, value in meta.items() if key != "baggage"}
+        self._meta = meta
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[Any] | None = None
         self._allowance = _Allowance()

@@ -129,7 +129,8 @@ def pool():
 
 
 @pytest.fixture(scope="module")
-def _shared_pool():
+def _shared_pool(_servers):
+    # After the servers, so that it is closed before them.
     pool = Pool()
     yield pool
     pool.close()

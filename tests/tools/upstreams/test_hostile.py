@@ -55,6 +55,16 @@ def result_of(result):
     return lambda handler, message: handler.result(message, result)
 
 
+def zipped(kind, form):
+    """A right answer, but compressed."""
+
+    def answer(handler, message):
+        body = form.replace("{}", json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": ANSWER}))
+        body_of(gzip.compress(body.encode()), kind, **{"Content-Encoding": "gzip"})(handler, message)
+
+    return answer
+
+
 ANSWERS = {
     "a good one": (result_of(ANSWER), "ran"),
     "a block of a kind that nobody knows": (result_of({"content": [{"type": "x"}]}), "unknown invalid"),
@@ -76,10 +86,8 @@ ANSWERS = {
     "9 MiB": (result_of({"content": [{"type": "text", "text": "x" * 9 * MIB}]}), "unknown invalid"),
     "a page": (body_of("<html>", "text/html"), "unknown invalid"),
     "accepted": (body_of("", status=202), "unknown invalid"),
-    "compressed": (
-        body_of(gzip.compress(b"0" * MIB), **{"Content-Encoding": "gzip"}),
-        "unknown invalid",
-    ),
+    "compressed": (zipped("application/json", "{}"), "unknown invalid"),
+    "a compressed stream": (zipped("text/event-stream", "data: {}\n\n"), "unknown invalid"),
     "a redirect": (body_of("", status=307, Location="/elsewhere"), "unknown broken"),
     "a redirect elsewhere": (body_of("", status=303, Location="http://127.0.0.1:1/"), "unknown broken"),
     "401": (body_of("", status=401), "unreachable"),
@@ -203,6 +211,17 @@ def test_a_stream_ends_in_time_and_harms_nobody_else(pool, hostile, stream):
     assert hostile.asked.count("GET") <= 12
 
 
+def test_an_answer_amid_more_than_an_exchange_may_read_is_not_taken(pool, hostile):
+    def much(handler, message):
+        handler.events()
+        for _ in range(18):
+            handler.wfile.write(b": " + b"x" * MIB + b"\n")
+        handler.event({"jsonrpc": "2.0", "id": message["id"], "result": ANSWER})
+
+    hostile.answer = much
+    assert outcome(pool, hostile.target, 30) == "unknown invalid"
+
+
 def test_a_flood_of_progress_is_thinned(pool, hostile):
     def flood(handler, message):
         handler.events()
@@ -280,7 +299,7 @@ def test_a_list_is_kept_as_sent_or_refused_whole(pool, hostile, name):
         with pytest.raises(Unreachable):
             pool.offer(hostile.target)
         assert time.monotonic() - begun < 4
-        assert len(hostile.asked) < 60
+        assert hostile.asked.count("tools/list") <= (50 if name == "too many pages" else 2)
     else:
         assert list(pool.offer(hostile.target).tools) == expected
 
