@@ -20,7 +20,7 @@ from tools.registry import Declaration
 from tools.snapshot import upstream_view
 from tools.upstreams.answers import Offer, Unreachable
 from tools.upstreams.checks import Known, findings_of
-from tools.upstreams.declarations import Refusal, declaration_of, digest_of, local_name
+from tools.upstreams.declarations import Refusal, as_told, declaration_of, digest_of, local_name
 from tools.upstreams.pool import POOL
 from tools.upstreams.targets import CommandUnknown, listing_target
 
@@ -235,7 +235,7 @@ def accept(
             save_tool(tool, actor)
         row.tool, row.status, row.accepted_digest, row.changed_at = tool, Status.ACCEPTED, row.digest, timezone.now()
         row.save()
-        declare(tool, _as_declared(tool, row.declaration), actor)
+        declare(tool, Declaration(**as_told(row.declaration) | {"name": tool.name}, settings={}), actor)
         record_event(
             "upstream_tool.accepted",
             actor,
@@ -264,18 +264,6 @@ def _name_for(row: UpstreamTool) -> str:
     if Tool.objects.filter(name=name).exists():
         raise ValidationError(f"There is a tool {name} already; two names that differ only in their spelling are one.")
     return name
-
-
-def _as_declared(tool: Tool, found: Mapping[str, Any]) -> Declaration:
-    return Declaration(
-        name=tool.name,
-        title=found["title"] or found["annotations"].get("title", ""),
-        description=found["description"],
-        input_schema=found["input_schema"],
-        output_schema=found["output_schema"],
-        annotations={hint: value for hint, value in found["annotations"].items() if hint != "title"},
-        settings={},
-    )
 
 
 def decline(offered: UpstreamTool, actor: Actor) -> UpstreamTool:

@@ -10,7 +10,7 @@ from tools.admin.upstream_words import check_words
 from tools.models import ToolVersion, UpstreamTool
 from tools.policy.visibility import may_see
 from tools.snapshot import PolicyView, current
-from tools.upstreams.declarations import Refusal, local_name
+from tools.upstreams.declarations import Refusal, as_told, local_name
 from tools.upstreams.differences import Difference, differences
 
 MAY_DECIDE = "tools.accept_upstreamtool"
@@ -88,18 +88,9 @@ def shown_offer(offered: UpstreamTool, policies: Policies) -> dict[str, Any]:
 def changes_since_accepted(offered: UpstreamTool) -> list[Difference]:
     """What agents would be told otherwise than by the tool's current version, which is what an operator accepted."""
     accepted = offered.tool.current_version if offered.tool else None
-    return differences(_told(offered, accepted), _would_be_told(offered)) if accepted else []
+    return differences(_told(offered, accepted), as_told(offered.declaration)) if accepted else []
 
 
 def _told(offered: UpstreamTool, version: ToolVersion) -> dict[str, Any]:
     parts = ("title", "description", "input_schema", "output_schema", "annotations")
     return {"name": offered.upstream_name} | {part: getattr(version, part) for part in parts}
-
-
-def _would_be_told(offered: UpstreamTool) -> dict[str, Any]:
-    """Its declaration in the terms of a version, in which a title among the hints stands for one of its own."""
-    declaration = offered.declaration
-    hints = dict(declaration["annotations"])
-    title = declaration["title"] or hints.get("title", "")
-    hints.pop("title", None)
-    return {**declaration, "title": title, "annotations": hints}

@@ -70,6 +70,13 @@ def digest_of(declaration: Mapping[str, Any]) -> str:
     return sha256(canonical_bytes({field: declaration[field] for field in FIELDS}))
 
 
+def as_told(declaration: Mapping[str, Any]) -> dict[str, Any]:
+    """The declaration as agents are told it once accepted: a title among the hints stands for one of its own."""
+    hints = dict(declaration["annotations"])
+    title = hints.pop("title", "")
+    return {**declaration, "title": declaration["title"] or title, "annotations": hints}
+
+
 def local_name(upstream: str, upstream_name: str) -> str | Refusal:
     """What agents call the tool by. Two tools may fold to one name: whoever stores them refuses the second."""
     if not upstream_name.isascii():
