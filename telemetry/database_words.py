@@ -5,6 +5,7 @@ hands out connections by transaction, words never arrive and only that asking is
 """
 
 import logging
+import os
 import threading
 import time
 from typing import Any, Protocol
@@ -110,7 +111,7 @@ def _safely(tell: Any, *args: Any, **kwargs: Any) -> None:
 def _parameters() -> dict[str, Any]:
     """As Django connects, past its pool: this connection is not lent to anybody."""
     ours = {name: value for name, value in connection.get_connection_params().items() if name not in _OF_DJANGO}
-    return ours | KEEP_ALIVE | {"connect_timeout": 5, "application_name": "mcp-observatory-words"}
+    return ours | KEEP_ALIVE | {"connect_timeout": 5, "application_name": f"mcp-observatory-words-{os.getpid()}"}
 
 
 def say(channel: str, word: str) -> None:
