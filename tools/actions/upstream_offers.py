@@ -226,7 +226,7 @@ def accept(
     """
     with transaction.atomic():
         Upstream.objects.select_for_update().get(pk=offered.upstream_id)
-        row = UpstreamTool.objects.select_for_update(of=("self",)).select_related("upstream", "tool").get(pk=offered.pk)
+        row = _locked(offered)
         _refuse_unfit(row, seen_digest, despite_findings=despite_findings)
         tool = row.tool or Tool(name=_name_for(row), executor=Tool.Executor.MCP)
         for name, value in (settings or {}).items():
@@ -243,6 +243,15 @@ def accept(
             data={"tool": tool.name, "sha256": row.digest, "findings": [f["check"] for f in row.findings]},
         )
     return tool
+
+
+def _locked(offered: UpstreamTool) -> UpstreamTool:
+    """The row as it is now. A mere offer that was taken back meanwhile has left none."""
+    rows = UpstreamTool.objects.select_for_update(of=("self",)).select_related("upstream", "tool")
+    row = rows.filter(pk=offered.pk).first()
+    if row is None:
+        raise ValidationError(f"{offered} is not offered any more.")
+    return row
 
 
 def _refuse_unfit(row: UpstreamTool, seen_digest: str, *, despite_findings: bool) -> None:
@@ -269,7 +278,7 @@ def _name_for(row: UpstreamTool) -> str:
 def decline(offered: UpstreamTool, actor: Actor) -> UpstreamTool:
     """Nobody can call the tool, and it is not asked about again unless an operator opens it."""
     with transaction.atomic():
-        row = UpstreamTool.objects.select_for_update(of=("self",)).select_related("upstream").get(pk=offered.pk)
+        row = _locked(offered)
         if row.status == Status.DECLINED:
             raise ValidationError(f"{row} was declined already.")
         row.status, row.changed_at = Status.DECLINED, timezone.now()
