@@ -25,7 +25,6 @@ from observatory.doors.mcp.sealed_state import Question, opened, sealed
 from observatory.doors.mcp.tasks import created
 from observatory.doors.mcp.tool_results import result, result_of, stopped
 from telemetry.canonical import canonical_bytes, digest
-from telemetry.recorder import Actor
 from telemetry.visible import pretty, visible
 from tools.contract import Outcome, Stop, ToolCall
 from tools.snapshot import KeyView, Snapshot
@@ -83,7 +82,7 @@ def answered_question(state: str, call: ToolCall, message: Message, key: KeyView
     if said is None:
         return _asked_again(action_id, call, message, key, snapshot)
     if not said:
-        actions.cancel(action_id, key.agent_id, Actor("agent", key.public_id, key.agent_name), now)
+        actions.cancel(action_id, key.agent_id, key.actor, now)
         return _as_it_stands(action_id, call, message, key, snapshot)
     decided = confirm(action_id, key, now)
     if isinstance(decided, Stop) and decided.code != "already_decided":

@@ -21,7 +21,6 @@ from observatory.calling import Answer
 from observatory.doors.mcp.capabilities import require_tasks
 from observatory.doors.mcp.ended_actions import ended_result
 from observatory.doors.mcp.messages import Message, RpcError
-from telemetry.recorder import Actor
 from tools.contract import Outcome, Stop
 from tools.idempotency import KEPT_FOR
 from tools.snapshot import KeyView, Snapshot
@@ -68,7 +67,7 @@ def updated(message: Message, key: KeyView) -> Mapping[str, Any]:
 def cancelled(message: Message, key: KeyView) -> Mapping[str, Any]:
     """`tasks/cancel`. What nobody has decided is cancelled; what goes on or has ended stays: only the wish is told."""
     action = _asked_for(message, key)
-    actions.cancel(action.pk, key.agent_id, Actor("agent", key.public_id, key.agent_name), timezone.now())
+    actions.cancel(action.pk, key.agent_id, key.actor, timezone.now())
     return {}
 
 
