@@ -34,8 +34,10 @@ _BETWEEN_CHANGES_S = 1.0
 class Connection:
     """`ready` answers the session, or raises Unreachable; `task` ends with the connection. The loop's thread only."""
 
-    def __init__(self, target: Target, list_changed: Callable[[], None]) -> None:
+    def __init__(self, target: Target, list_changed: Callable[[], None], settled: Callable[[str], None]) -> None:
+        """`settled` is told once, before anybody who waits: why there is no connection, or nothing where there is."""
         self.target = target
+        self._settled = settled
         self.ready: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         self.used_at = time.monotonic()
         self.in_use = 0
@@ -51,7 +53,8 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """New calls may use it, or wait for it."""
-        has_ended = self.inbound is not None and self.inbound.ended.is_set()
+        # Until it is settled it counts as open: whoever waits is told soon, and nobody begins another beside it.
+        has_ended = self.ready.done() and self.inbound is not None and self.inbound.ended.is_set()
         return not self.is_retired and not has_ended and not self.task.done()
 
     @contextmanager
@@ -98,7 +101,9 @@ class Connection:
             if self._told_later is not None:
                 self._told_later.cancel()
             if not self.ready.done():
-                self.ready.set_exception(Unreachable("It was closed." if self._stop.is_set() else why))
+                why = "It was closed." if self._stop.is_set() else why
+                self._settled(why)
+                self.ready.set_exception(Unreachable(why))
                 self.ready.exception()  # somebody has looked: nobody may be waiting
 
     async def _hold(self, exchange: Exchange, opening: anyio.CancelScope) -> None:
@@ -114,6 +119,7 @@ class Connection:
                 await session.begin(probe=self.target.transport != "sse")
                 opening.deadline = math.inf
                 exchange.end()
+                self._settled("")
                 self.ready.set_result(session)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._listen, session)

@@ -35,17 +35,12 @@ class _Line:
 
     def connect(self, list_changed: Callable[[], None]) -> Connection:
         self.tried_at = time.monotonic()
-        connection = self.connection = Connection(self.target, list_changed)
-        connection.ready.add_done_callback(self._note)
+        connection = self.connection = Connection(self.target, list_changed, self._note)
         return connection
 
-    def _note(self, ready: asyncio.Future[Session]) -> None:
-        error = ready.exception()
-        if error is None:
-            self.failure = ""
-            return
+    def _note(self, failure: str) -> None:
         now = time.monotonic()
-        self.failure = str(error)
+        self.failure = failure
         self.retry_at = now + min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, 2 * (now - self.tried_at)))
 
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.tools.upstreams.conftest import until
+from tests.tools.upstreams.hostile import raw_server
 from tools.upstreams.answers import Unreachable
 from tools.upstreams.target import Target
 
@@ -143,3 +144,19 @@ def test_a_url_that_is_none_is_not_reached(pool, transport, url):
 @every_transport
 def test_nothing_that_is_said_names_the_query(pool, listener, transport):
     assert "k3y" not in refused(pool, named(transport, listener.port))
+
+
+@every_transport
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect"])
+def test_no_redirect_is_followed(pool, listener, transport, status):
+    elsewhere = f"HTTP/1.1 {status}\r\nLocation: {SCHEMES[transport]}://127.0.0.1:{listener.port}/\r\n"
+    answer = (elsewhere + "Content-Length: 0\r\nConnection: close\r\n\r\n").encode()
+
+    def redirect(sock):
+        sock.recv(9000)
+        sock.sendall(answer)
+
+    listening, target = raw_server(redirect)
+    refused(pool, named(transport, int(target.url.rpartition(":")[2].partition("/")[0])))
+    listening.close()
+    assert not listener.connections

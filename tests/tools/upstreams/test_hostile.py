@@ -258,7 +258,7 @@ def test_a_server_that_forgets_every_session_is_asked_twice_and_no_more(pool, ho
     hostile.has_session = True
     hostile.answer = body_of("", status=404)
     assert outcome(pool, hostile.target) == "unreachable"
-    assert hostile.asked.count("tools/call") == 2
+    assert (hostile.asked.count("initialize"), hostile.asked.count("tools/call")) == (2, 2)
 
 
 def pages(*made):
@@ -350,4 +350,17 @@ def test_what_is_no_server_is_not_reached(pool, talk, transport):
     begun = time.monotonic()
     assert outcome(pool, target, 10) == "unreachable"
     assert time.monotonic() - begun < 1.5
+    listening.close()
+
+
+@pytest.mark.parametrize("pause_s", [10.0, 0.0], ids=["within the pause", "after the pause"])
+def test_an_upstream_that_is_known_to_hang_takes_nobodys_time(pool, monkeypatch, pause_s):
+    monkeypatch.setattr("tools.upstreams.lines._LONGEST_PAUSE_S", pause_s)
+    monkeypatch.setattr("tools.upstreams.lines._LONGEST_WAIT_WHEN_DOWN_S", 0.1)
+    listening, target = raw_server(lambda sock: time.sleep(20))
+    target = type(target)(68, "raw", "http", url=target.url, timeout_s=1.5)
+    assert outcome(pool, target, 10) == "unreachable"
+    begun = time.monotonic()
+    assert outcome(pool, target, 10) == "unreachable"
+    assert time.monotonic() - begun < 1
     listening.close()

@@ -39,7 +39,7 @@ def pid_of(pool, target):
 
 
 @pytest.mark.parametrize(
-    "way", ["end", "forked holder", *(pytest.param(w, marks=pytest.mark.slow) for w in ("term", "kill"))]
+    "way", ["end", *(pytest.param(way, marks=pytest.mark.slow) for way in ("term", "kill", "forked holder"))]
 )
 def test_a_program_ends_with_its_owner_however_that_ends(way):
     done = owner(way, program(PID))

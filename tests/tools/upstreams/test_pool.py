@@ -10,17 +10,20 @@ from tests.tools.upstreams.conftest import KINDS, until
 from tools.cancellation import Cancellation
 from tools.upstreams.answers import OutcomeUnknown, Refused, Unreachable
 
-# What must be killed is a process, which takes seconds to start.
-QUICK = ("stdio",)
-every_kind = pytest.mark.parametrize(
-    "upstream", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS], indirect=True
-)
-every_shared_kind = pytest.mark.parametrize("shared", KINDS, indirect=True)
+
+def kinds(*quick):
+    """Every kind; what is not quick starts a process, which takes seconds."""
+    return [kind if kind in quick else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+
+
+every_kind = pytest.mark.parametrize("upstream", kinds("stdio"), indirect=True)
+every_kind_slowly = pytest.mark.parametrize("upstream", kinds(), indirect=True)
+every_shared_kind = pytest.mark.parametrize("shared", kinds("http", "json", "websocket", "sse"), indirect=True)
 OURS = {"traceparent": "of another", "tracestate": "a=b", "baggage": "secret=1"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-@every_shared_kind
+@pytest.mark.parametrize("shared", KINDS, indirect=True)
 def test_what_is_sent_and_what_comes_back(shared_pool, shared):
     offer = shared_pool.offer(shared.target)
     assert (offer.server_name, offer.server_version) == ("tested", "7")
@@ -92,7 +95,7 @@ def test_a_server_killed_while_called_is_an_unknown_outcome_and_the_next_call_af
     assert upstream.called == ["slow", "echo"], "nothing ran a second time"
 
 
-@every_kind
+@every_kind_slowly
 def test_a_lost_session_is_begun_anew_without_a_word(pool, upstream):
     pool.call(upstream.target, "echo", {}, timeout_s=10)
     upstream.kill()
@@ -155,6 +158,7 @@ def test_many_threads_share_one_connection(shared_pool, shared):
     assert shared.called.count("echo") == 96
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("upstream", ["stdio"], indirect=True)
 def test_a_program_that_starts_slowly_is_waited_for(pool, upstream, monkeypatch):
     # The probe is given up before the program reads it; the answer to it then settles the era behind our back.

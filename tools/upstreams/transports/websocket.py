@@ -52,13 +52,6 @@ class _Outbound(Outbound):
             raise anyio.BrokenResourceError from None
 
 
-class _NoRedirects(connect):
-    """A redirect is a failed handshake."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
 @asynccontextmanager
 async def opened(target: Target) -> AsyncGenerator[tuple[Inbound, Outbound], None]:
     scheme, _, rest = target.url.partition("://")
@@ -74,9 +67,9 @@ async def opened(target: Target) -> AsyncGenerator[tuple[Inbound, Outbound], Non
     number = sock.fileno()
     try:
         tls: dict[str, Any] = {"ssl": tls_context(), "server_hostname": uri.host} if uri.secure else {}
-        socket = await _NoRedirects(
+        socket = await connect(
             target.url,
-            sock=sock,
+            sock=sock,  # with a socket of ours it follows no redirect
             subprotocols=[websockets.Subprotocol("mcp")],
             additional_headers=headers,
             user_agent_header=agent,
