@@ -11,7 +11,7 @@ from telemetry.recorder import SYSTEM
 from tests.upstreams import notebook
 from tests.upstreams.deciding import accepted
 from tools.actions.upstream_offers import look_at
-from tools.actions.upstreams import remove_agent_credential, save_upstream, store_agent_credential
+from tools.actions.upstreams import remove_agent_credential, save_upstream, store_agent_credential, upstream_problems
 from tools.models import Tool, Upstream, UpstreamCredential
 from tools.upstreams.pool import POOL
 
@@ -149,3 +149,26 @@ def test_a_stored_secret_does_not_follow_to_another_host(folder, settings):
     upstream.url = "https://127.0.0.1:1/other"
     save_upstream(upstream, SYSTEM)
     assert SECRET.encode() not in bytes(Upstream.objects.get().sealed_secret)
+
+
+@pytest.mark.parametrize(
+    ("variable", "is_taken"),
+    [
+        ("UV_DEFAULT_INDEX", False),  # whose packages uvx installs and runs
+        ("NPM_CONFIG_REGISTRY", False),  # the same of npx
+        ("JAVA_TOOL_OPTIONS", False),
+        ("GIT_SSH_COMMAND", False),
+        ("SSH_ASKPASS", False),
+        ("LD_PRELOAD", False),
+        ("PATH", False),
+        ("GITHUB_TOKEN", True),
+        ("OPENAI_API_KEY", True),
+        ("DATABASE_URL", True),
+        ("AWS_SECRET_ACCESS_KEY", True),
+        ("TOKEN", True),
+    ],
+)
+def test_a_credential_travels_only_in_a_variable_that_makes_no_program_run_another(folder, variable, is_taken):
+    upstream = Upstream(name=NAME, transport="stdio", command="notebook", credential="shared", credential_name=variable)
+    problems = upstream_problems(upstream, secret="https://elsewhere.example/simple")
+    assert list(problems) == ([] if is_taken else ["credential_name"])

@@ -24,10 +24,19 @@ _SCHEMES = {
     Transport.WEBSOCKET: ("wss", "ws"),
 }
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,60}")
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,59}")
-# What a connection sets for itself, or what would make a program run something else than its command line says.
+# What a connection sets for itself.
 _TAKEN_HEADERS = {"host", "content-length", "content-type", "accept", "accept-encoding", "connection", "upgrade"}
-_TAKEN_VARIABLES = re.compile(r"PATH|HOME|SHELL|USER|LOGNAME|TERM|LD_.*|DYLD_.*|PYTHON.*|NODE_.*|BASH_.*|ENV|IFS")
+# Only what is a credential by its name. Any other variable may make a program run something else than its command line
+# says: LD_PRELOAD, NODE_OPTIONS, UV_DEFAULT_INDEX or NPM_CONFIG_REGISTRY (code from elsewhere), GIT_SSH_COMMAND, ...
+_VARIABLE = re.compile(
+    r"(?=[A-Z_].{0,59}\Z)[A-Z0-9_]*?"
+    r"(?:TOKEN|KEY|SECRET|PASSWORD|PASSWD|_PWD|_PASS|_PAT|CREDENTIALS?|_AUTH|DSN|CONNECTION_STRING|D(?:ATA)?B(?:ASE)?_UR[IL])"
+)
+_TAKEN_VARIABLES = re.compile(r"(?:LD|DYLD|BASH)_.*|.*ASK_?PASS")
+_VARIABLE_WANTED = (
+    "Name the environment variable that carries it, e.g. GITHUB_TOKEN: one whose name ends as a credential's does "
+    "(TOKEN, KEY, SECRET, PASSWORD, …). A program that reads another one gets it by its command line."
+)
 
 
 def _subject(upstream: Upstream) -> Subject:
@@ -90,7 +99,7 @@ def _credential_problems(upstream: Upstream, before: Upstream | None, secret: st
     name, found = upstream.credential_name, list[tuple[str, str]]()
     is_stdio = upstream.transport == Transport.STDIO
     if is_stdio and (not _VARIABLE.fullmatch(name) or _TAKEN_VARIABLES.fullmatch(name)):
-        found.append(("credential_name", "Name the environment variable that carries it, e.g. GITHUB_TOKEN."))
+        found.append(("credential_name", _VARIABLE_WANTED))
     if not is_stdio and (not _HEADER.fullmatch(name) or name.lower() in _TAKEN_HEADERS):
         found.append(("credential_name", "Name the header that carries it, e.g. Authorization."))
     if secret and (problem := secret_problem(secret)):
