@@ -166,6 +166,17 @@ def test_out_of_quarantine_leads_only_an_operator(upstream, add_note, caller, fo
     assert caller.call("notes.add_note", {"text": "x"}).json()["code"] == "tool_quarantined"
 
 
+def test_out_of_quarantine_does_not_lead_being_gone_for_a_while(upstream, add_note, caller, folder):
+    for said in (changed("add_note", description="Other."), [], notebook.TOOLS):
+        notebook.describe(folder, said)
+        look_at(upstream)
+    assert caller.call("notes.add_note", {"text": "x"}).json()["code"] == "tool_quarantined"
+    assert offered(upstream, "add_note").status == UpstreamTool.Status.QUARANTINED
+    assert events("upstream_tool.returned").count() == 0
+    accepted(upstream, "add_note")
+    assert caller.call("notes.add_note", {"text": "x"}).json() == {"count": 1}
+
+
 def test_what_is_gone_cannot_be_called_and_comes_back_as_it_was(upstream, add_note, caller, folder):
     notebook.describe(folder, [])
     look_at(upstream)

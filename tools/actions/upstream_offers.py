@@ -173,6 +173,9 @@ class _Stocktaking:
                 row.delete()
                 self.look.note("taken back", name)
             elif row.status in (Status.ACCEPTED, Status.QUARANTINED):
+                if row.status == Status.QUARANTINED:
+                    # Else an upstream would lead it out of quarantine by leaving it out of one list.
+                    row.accepted_digest = ""
                 row.status, row.changed_at = Status.WITHDRAWN, self.now
                 row.save()
                 self.look.note("withdrawn", name)
