@@ -61,6 +61,22 @@ def test_tool_when_its_words_are_hostile_is_shown_with_nothing_hidden(
     assert tool("count").findings[0]["blocking"]
 
 
+def test_name_when_it_is_hostile_is_shown_with_nothing_hidden_on_every_page(
+    edda: Client, upstream: Upstream, shelf: Shelf
+) -> None:
+    name = "pay\u202elaer\u200b"
+    shelf.offers(one={"name": name}, two={"name": name})
+    pages = [look(edda, upstream), edda.get(at(upstream, "change")), edda.get(LIST)]
+    offered = tool(name)
+    pages += [edda.get(own_page(offered)), asked(edda, offered), asked(edda, offered, where=DECLINE)]
+    for page in pages:
+        assert page.status_code == 200
+        shown = unescape(page.content.decode())
+        assert "⟦U+202E⟧" in shown
+        at_fault = [line.strip() for line in shown.splitlines() if {"\u202e", "\u200b"} & set(line)]
+        assert at_fault == [], page.request["PATH_INFO"]
+
+
 def test_tool_when_something_blocks_is_accepted_only_by_who_says_that_they_read_it(
     edda: Client, upstream: Upstream, shelf: Shelf
 ) -> None:

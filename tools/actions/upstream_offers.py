@@ -116,7 +116,7 @@ class _Stocktaking:
                 continue
             name = declaration["name"]
             if name in seen:
-                self.look.note("unreadable", f"{name}: named twice")
+                self._unreadable(raw, "named twice")
                 continue
             seen.add(name)
             self._offered(declaration)

@@ -80,6 +80,8 @@ def shown_offer(offered: UpstreamTool, policies: Policies) -> dict[str, Any]:
     return {
         "name": name,
         "problem": problem,
+        "own_name": visible(offered.upstream_name),
+        "full_name": visible(str(offered)),
         "declaration": shown_declaration(offered.declaration),
         **(_who_could(name, policies) if name else {}),
     }

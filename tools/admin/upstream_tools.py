@@ -88,9 +88,10 @@ class UpstreamToolAdmin(AcceptancePages, ActingAdmin):
             raise Http404
         context = {
             **self.admin_site.each_context(request),
-            "title": str(offered),
+            "title": visible(str(offered)),
             "opts": self.opts,
-            "original": offered,
+            # Not as `original`, whose words are shown as they stand.
+            "offered": offered,
             "media": self.media,
             **_page_context(request, offered),
         }
