@@ -11,10 +11,12 @@ from telemetry.models import AuditEvent, Span
 from telemetry.recorder import SYSTEM
 from tests.upstreams import notebook
 from tests.upstreams.deciding import accepted, offered
+from tools.actions import upstream_offers
 from tools.actions.upstream_offers import accept, decline, look_at
 from tools.actions.upstreams import save_upstream
 from tools.models import IdempotencyRecord, Tool, Upstream, UpstreamHealth, UpstreamTool
 from tools.tasks import look_at_upstream
+from tools.upstreams.checks import NOT_CHECKED
 from tools.upstreams.pool import POOL
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +137,19 @@ def test_what_tries_to_instruct_the_model_is_accepted_only_with_open_eyes(upstre
         accept(row, SYSTEM, seen_digest=row.digest)
     assert accept(row, SYSTEM, seen_digest=row.digest, despite_findings=True).name == "notes.add_note"
     assert events("upstream_tool.accepted").get().facts["findings"]
+
+
+def test_what_is_too_much_to_check_at_once_is_blocked_until_it_was_checked(upstream, folder, monkeypatch):
+    monkeypatch.setattr(upstream_offers, "MOST_CHECKED_BYTES", 5_000)
+    look_at(upstream)
+    unread = UpstreamTool.objects.filter(findings=[NOT_CHECKED.as_json()])
+    assert 0 < unread.count() < len(notebook.TOOLS)
+    row = unread[0]
+    with pytest.raises(ValidationError):
+        accept(row, SYSTEM, seen_digest=row.digest)
+    for _ in notebook.TOOLS:
+        look_at(upstream)
+    assert not unread.exists()
 
 
 # changed, gone, back

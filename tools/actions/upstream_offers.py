@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from telemetry.canonical import canonical_bytes
 from telemetry.encryption import CannotOpen
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from telemetry.visible import visible
@@ -19,13 +20,16 @@ from tools.models import Tool, Upstream, UpstreamHealth, UpstreamTool
 from tools.registry import Declaration
 from tools.snapshot import upstream_view
 from tools.upstreams.answers import Offer, Unreachable
-from tools.upstreams.checks import Known, findings_of
+from tools.upstreams.checks import NOT_CHECKED, Known, findings_of
 from tools.upstreams.declarations import Refusal, as_told, declaration_of, digest_of, local_name
 from tools.upstreams.pool import POOL
 from tools.upstreams.targets import CommandUnknown, listing_target
 
 Status = UpstreamTool.Status
 NAMES_RECORDED = 50
+# Some seconds of checks: an upstream that changes everything at every look costs no more than that. A small declaration
+# counts as a larger one, for its name is compared with every other.
+MOST_CHECKED_BYTES, LEAST_COUNTED_BYTES = 1_000_000, 2_000
 
 
 @dataclass
@@ -105,7 +109,7 @@ class _Stocktaking:
     def __init__(self, upstream: Upstream, offer: Offer, now: dt.datetime, actor: Actor) -> None:
         self.upstream, self.offer, self.now, self.actor = upstream, offer, now, actor
         self.known = {row.upstream_name: row for row in upstream.tools.select_for_update()}
-        self.look = Look()
+        self.look, self.may_check_bytes = Look(), MOST_CHECKED_BYTES
 
     def take(self) -> Look:
         seen: set[str] = set()
@@ -148,6 +152,9 @@ class _Stocktaking:
         was, before = Status(row.status), row.digest
         if digest != before:
             row.declaration, row.digest, row.findings = declaration, digest, self._findings(declaration)
+        elif row.findings == [NOT_CHECKED.as_json()]:
+            row.findings = self._findings(declaration)
+            row.save(update_fields=["findings"])
         row.status = _after(was, is_as_accepted=digest == row.accepted_digest)
         if digest == before and row.status == was:
             self.look.note("unchanged", row.upstream_name)
@@ -182,6 +189,9 @@ class _Stocktaking:
                 record_event("upstream_tool.withdrawn", SYSTEM, _subject(row))
 
     def _findings(self, declaration: Mapping[str, Any]) -> list[dict[str, Any]]:
+        self.may_check_bytes -= max(LEAST_COUNTED_BYTES, len(canonical_bytes(dict(declaration))))
+        if self.may_check_bytes < 0:
+            return [NOT_CHECKED.as_json()]
         found = findings_of(declaration, upstream=self.upstream.name, others=self._others)
         return [finding.as_json() for finding in found]
 
