@@ -15,6 +15,7 @@ from tools.actions import upstream_offers
 from tools.actions.upstream_offers import accept, decline, look_at
 from tools.actions.upstreams import save_upstream
 from tools.models import IdempotencyRecord, Tool, Upstream, UpstreamHealth, UpstreamTool
+from tools.snapshot import stored_version
 from tools.tasks import look_at_upstream
 from tools.upstreams.checks import NOT_CHECKED
 from tools.upstreams.pool import POOL
@@ -150,6 +151,22 @@ def test_what_is_too_much_to_check_at_once_is_blocked_until_it_was_checked(upstr
     for _ in notebook.TOOLS:
         look_at(upstream)
     assert not unread.exists()
+
+
+def test_while_what_is_offered_is_checked_nobody_is_kept_from_changing_settings(upstream, folder, monkeypatch):
+    """Writing of a tool locks the snapshot's version, which freezing and revoking write too."""
+    versions = []
+    checks = upstream_offers.findings_of
+    monkeypatch.setattr(
+        upstream_offers, "findings_of", lambda *a, **more: versions.append(stored_version()) or checks(*a, **more)
+    )
+    look_at(upstream)
+    notebook.describe(folder, [*changed("add_note", description="Other.")[:2], notebook.TOOLS[2] | {"title": "Leak"}])
+    before = stored_version()
+    look_at(upstream)
+    assert len(versions) == len(notebook.TOOLS) + 2
+    assert len(set(versions)) == 2
+    assert versions[-1] == before != stored_version()
 
 
 # changed, gone, back

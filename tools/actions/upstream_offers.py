@@ -112,29 +112,44 @@ class _Stocktaking:
         self.look, self.may_check_bytes = Look(), MOST_CHECKED_BYTES
 
     def take(self) -> Look:
-        seen: set[str] = set()
+        offered = self._read()
+        # Whoever writes of tools keeps everybody else from freezing, revoking or publishing until the transaction ends:
+        # so what takes time comes first, and nothing is written before.
+        found = {
+            name: self._findings(declaration) for name, declaration in offered.items() if self._is_new(declaration)
+        }
+        for name, declaration in offered.items():
+            self._offered(declaration, found.get(name))
+        self._gone(set(self.known) - set(offered))
+        UpstreamTool.objects.filter(upstream=self.upstream, upstream_name__in=offered).update(last_seen_at=self.now)
+        self._record_new()
+        return self.look
+
+    def _read(self) -> dict[str, Mapping[str, Any]]:
+        """What can be read of the offer, by name."""
+        found: dict[str, Mapping[str, Any]] = {}
         for raw in self.offer.tools:
             declaration = declaration_of(raw)
             if isinstance(declaration, Refusal):
                 self._unreadable(raw, declaration.detail)
-                continue
-            name = declaration["name"]
-            if name in seen:
+            elif declaration["name"] in found:
                 self._unreadable(raw, "named twice")
-                continue
-            seen.add(name)
-            self._offered(declaration)
-        self._gone(set(self.known) - seen)
-        UpstreamTool.objects.filter(upstream=self.upstream, upstream_name__in=seen).update(last_seen_at=self.now)
-        self._record_new()
-        return self.look
+            else:
+                found[declaration["name"]] = declaration
+        return found
+
+    def _is_new(self, declaration: Mapping[str, Any]) -> bool:
+        """Its checks are of nothing, of another declaration, or were put off."""
+        row = self.known.get(declaration["name"])
+        return row is None or row.digest != digest_of(declaration) or row.findings == [NOT_CHECKED.as_json()]
 
     def _unreadable(self, raw: Any, problem: str) -> None:
         name = raw.get("name") if isinstance(raw, Mapping) else None
         told = visible(name[:80]) if isinstance(name, str) and name else "a tool without a name"
         self.look.note("unreadable", f"{told}: {problem}"[:300])
 
-    def _offered(self, declaration: Mapping[str, Any]) -> None:
+    def _offered(self, declaration: Mapping[str, Any], findings: list[dict[str, Any]] | None) -> None:
+        """`findings` are None where those on record stand."""
         row, digest = self.known.get(declaration["name"]), digest_of(declaration)
         if row is None:
             UpstreamTool.objects.create(
@@ -142,7 +157,7 @@ class _Stocktaking:
                 upstream_name=declaration["name"],
                 declaration=declaration,
                 digest=digest,
-                findings=self._findings(declaration),
+                findings=findings or [],
                 first_seen_at=self.now,
                 last_seen_at=self.now,
                 changed_at=self.now,
@@ -150,13 +165,12 @@ class _Stocktaking:
             self.look.note("offered", declaration["name"])
             return
         was, before = Status(row.status), row.digest
-        if digest != before:
-            row.declaration, row.digest, row.findings = declaration, digest, self._findings(declaration)
-        elif row.findings == [NOT_CHECKED.as_json()]:
-            row.findings = self._findings(declaration)
-            row.save(update_fields=["findings"])
+        if findings is not None:
+            row.declaration, row.digest, row.findings = declaration, digest, findings
         row.status = _after(was, is_as_accepted=digest == row.accepted_digest)
         if digest == before and row.status == was:
+            if findings is not None:
+                row.save(update_fields=["findings"])
             self.look.note("unchanged", row.upstream_name)
             return
         row.changed_at = self.now
