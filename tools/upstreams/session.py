@@ -109,6 +109,9 @@ class Session:
         if following is not None and len(following) > _LONGEST_CURSOR:
             raise Rubbish("Its list of tools can't be read.")
         listed: list[Mapping[str, Any]] = [tool for tool in tools if isinstance(tool, dict)]
+        if cursor is None:
+            # What is listed no more is forgotten: an upstream that lists other names each time fills no memory.
+            self._headers_of.clear()
         for tool in listed:
             self._learn(tool)
         return listed, following
