@@ -97,7 +97,11 @@ _TABLE = (
         "This tool runs only by a proposal and its commit.",
     ),
     Reason(
-        "denied_origin", 403, DENIED_REQUEST, "Origin refused", "A page of this site may not call; see its setting."
+        "denied_origin",
+        403,
+        DENIED_REQUEST,
+        "Origin refused",
+        "No page of this site may call: OBSERVATORY_MCP_ORIGINS does not list it.",
     ),
     Reason("scope_missing", 403, DENIED_POLICY, "Scope missing", "The key lacks the scope that this act needs."),
     Reason(
