@@ -56,11 +56,20 @@ def is_own(action: PendingAction, user: Any) -> bool:
 
 
 def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
-    action_id: Any, user: Any, *, approve: bool, reason: str, via: str, now: dt.datetime, seen_digest: str | None = None
+    action_id: Any,
+    user: Any,
+    *,
+    approve: bool,
+    reason: str,
+    via: str,
+    now: dt.datetime,
+    seen_digest: str | None = None,
+    access_subject: str = "",
 ) -> Decided | Stop:
     """T1: the vote stands, and with the quorum the decision. Otherwise a Stop, and nothing changed.
 
-    Locks: the action's row, so that votes are counted one after the other.
+    `access_subject`: whose access token spoke for the person. Locks: the action's row, so that votes are counted one
+    after the other.
     """
     reason = reason[:LONGEST_REASON]
     with transaction.atomic():
@@ -89,7 +98,7 @@ def decide(  # noqa: PLR0913 (who, what and how; each is part of the vote)
             via=via,
             created_at=now,
         ).save(force_insert=True)
-        actor = Actor("operator", str(user.pk), user.get_username())
+        actor = Actor("operator", str(user.pk), user.get_username(), access_subject)
         count = action.votes.filter(approve=True).count()
         if not approve:
             end(

@@ -84,6 +84,7 @@ class RiskGate(Stage):
                 f"Propose {call.tool.name} first, then commit.",
                 call if by_rule else by_the_tool(call, call.decision),
                 propose_with="POST /proposals",
+                propose_as=f"{call.tool.name}_propose",
             )
         if not needs_a_person(call):
             return Pass(call, "nobody has to agree")

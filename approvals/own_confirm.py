@@ -34,4 +34,13 @@ def confirm(action_id: uuid.UUID, key: KeyView, now: dt.datetime) -> Decided | S
     if action.status == Status.PENDING and not may_be_confirmed(action, key):
         return deny("own_request", "Somebody else must agree to this call.")
     owner = get_user_model().objects.get(pk=key.owner_id)
-    return decide(action_id, owner, approve=True, reason="", via=VIA, now=now, seen_digest=action.args_digest)
+    return decide(
+        action_id,
+        owner,
+        approve=True,
+        reason="",
+        via=VIA,
+        now=now,
+        seen_digest=action.args_digest,
+        access_subject=key.access_subject,
+    )

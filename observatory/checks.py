@@ -104,6 +104,18 @@ def address_problem(url: str, *, has_query: bool = False) -> str:
     return check_url(url) or ""
 
 
+@register(Tags.security)
+def commands_are_lists_of_words(**kwargs: Any) -> list[CheckMessage]:
+    """A command line that is one text would be taken for a list of its letters."""
+    example = '{"time": ["uvx", "mcp-server-time"]}'
+    commands = settings.MCP_COMMANDS
+    is_fit = isinstance(commands, dict) and all(
+        isinstance(words, list) and words and all(isinstance(word, str) and word for word in words)
+        for words in commands.values()
+    )
+    return [] if is_fit else [Error(f"OBSERVATORY_MCP_COMMANDS is not like {example}.", id="observatory.E007")]
+
+
 @register(Tags.security, deploy=True)
 def no_demonstration(**kwargs: Any) -> list[CheckMessage]:
     if settings.DEMO:

@@ -26,6 +26,14 @@ class Variable:
     meaning: str
 
 
+def _json(text: str) -> Any:
+    """What the text says as JSON; a text that is none is left as it is, for a check to refuse by its name."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 VARIABLES = (
     Variable(
         "OBSERVATORY_ENVIRONMENT", str, REQUIRED, "Name of this environment; part of every derived key and agent key."
@@ -75,7 +83,7 @@ VARIABLES = (
     ),
     Variable(
         "OBSERVATORY_MCP_COMMANDS",
-        json.loads,
+        _json,
         {},
         "The only programs that stdio upstreams may run, as JSON: a name for each command line.",
     ),

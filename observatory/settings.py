@@ -210,6 +210,8 @@ if MODEL_URL and not MODEL_NAME:
     raise ImproperlyConfigured("Set OBSERVATORY_MODEL_NAME: OBSERVATORY_MODEL_URL needs the name of a model.")
 MCP_ALLOWED_ORIGINS = env("OBSERVATORY_MCP_ORIGINS")
 MCP_COMMANDS = env("OBSERVATORY_MCP_COMMANDS")
+if not isinstance(MCP_COMMANDS, dict):
+    raise ImproperlyConfigured('OBSERVATORY_MCP_COMMANDS is JSON, like {"time": ["uvx", "mcp-server-time"]}.')
 MCP_STREAMS = env("OBSERVATORY_MCP_STREAMS")
 MCP_TEST_KEY = env("OBSERVATORY_MCP_TEST_KEY")
 OAUTH_ISSUER = env("OBSERVATORY_OAUTH_ISSUER")

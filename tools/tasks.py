@@ -3,6 +3,7 @@
 import logging
 
 from celery import current_app, shared_task
+from django.core.cache import cache
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -32,7 +33,13 @@ def look_at_upstreams() -> int:
 def look_at_upstream(upstream_id: int) -> str:
     """What the upstream offers is on record; why not, where it is down."""
     upstream = Upstream.objects.filter(pk=upstream_id, enabled=True).first()
-    return look_at(upstream).error if upstream else ""
+    if upstream is None or not cache.add(f"look:{upstream_id}", 1, timeout=2 * upstream.timeout_s + 30):
+        # Another worker looks just now: a second look would only wait for its row.
+        return ""
+    try:
+        return look_at(upstream).error
+    finally:
+        cache.delete(f"look:{upstream_id}")
 
 
 def look_soon(upstream_id: int) -> None:

@@ -47,7 +47,13 @@ class ConfirmView(APIView):
         _refuse_frozen(key, snapshot_of(request))
         owner = AgentKey.objects.select_related("owner").get(pk=key.id).owner
         decided = actions.decide(
-            action_id_of(action_id), owner, approve=approve, reason=why, via="confirm", now=timezone.now()
+            action_id_of(action_id),
+            owner,
+            approve=approve,
+            reason=why,
+            via="confirm",
+            now=timezone.now(),
+            access_subject=key.access_subject,
         )
         if isinstance(decided, Stop):
             record_refusal(key, decided.code, request.path)

@@ -154,3 +154,13 @@ def test_the_checks_want_settings_that_are_safe(settings):
     assert found(good, AUDIENCE, "https://169.254.169.254/keys") == ["E011"]
     assert found(good, "api://our-application") == ["E011"]
     assert found(good, "https://tools.example.com/other") == ["E012"]
+
+
+@pytest.mark.parametrize("page", ["accesssubject/", "accesssubject/add/", "unmappedsubject/"])
+def test_pages_say_so_where_no_token_is_taken(world, settings, page):
+    admin = signed_in(world.person("edda", "policy editors"))
+    said = "Access tokens are not taken here"
+    settings.OAUTH_ISSUER = ""
+    assert said in admin.get(f"/admin/tools/{page}").content.decode()
+    settings.OAUTH_ISSUER = "https://issuer.example"
+    assert said not in admin.get(f"/admin/tools/{page}").content.decode()

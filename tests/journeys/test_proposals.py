@@ -258,6 +258,7 @@ def test_a_direct_call_of_a_two_phase_tool_names_the_path(world, caller):
     refused = caller.call("create_ticket", ticket(world))
     assert (refused.status_code, refused.json()["code"]) == (403, "two_phase_required")
     assert refused.json()["propose_with"] == "POST /proposals"
+    assert refused.json()["propose_as"] == "create_ticket_propose"
     assert Ticket.objects.count() == 0
 
 

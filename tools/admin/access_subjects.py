@@ -27,6 +27,28 @@ from tools.models import AccessSubject, AgentKey, UnmappedSubject
 SEEN, AS_CLIENT = "seen", "as_client"
 
 
+class TellsWhetherTokensCount:
+    """Pages that say so where no access token is taken: what is set here has no effect then."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        _tell(request)
+        page: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]  # ModelAdmin's
+        return page
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        _tell(request)
+        page: HttpResponse = super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]  # ModelAdmin's
+        return page
+
+
+def _tell(request: HttpRequest) -> None:
+    if request.method == "GET" and not settings.OAUTH_ISSUER:
+        messages.warning(
+            request,
+            "Access tokens are not taken here: OBSERVATORY_OAUTH_ISSUER is not set, so mappings have no effect.",
+        )
+
+
 class SubjectForm(AnyForm):
     class Meta:
         model = AccessSubject
@@ -55,7 +77,7 @@ class MappedFilter(EndedFilter):
 
 
 @admin.register(AccessSubject)
-class AccessSubjectAdmin(ActsAdmin):
+class AccessSubjectAdmin(TellsWhetherTokensCount, ActsAdmin):
     subject_kind = "access_subject"
     form = SubjectForm
     list_display = ("name", "kind", "state_label", "agent", "key", "mapped", "mapped_by")
@@ -162,7 +184,7 @@ class AccessSubjectAdmin(ActsAdmin):
 
 
 @admin.register(UnmappedSubject)
-class UnmappedSubjectAdmin(ReadOnlyAdmin):
+class UnmappedSubjectAdmin(TellsWhetherTokensCount, ReadOnlyAdmin):
     list_display = ("subject_shown", "client_shown", "issuer", "last_seen", "first_seen_at")
     list_display_links = None
     search_fields = ("subject", "client")

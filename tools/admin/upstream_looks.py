@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -117,6 +118,11 @@ def _showing(upstream: Upstream) -> str:
 
 def _advice(upstream: Upstream) -> tuple[str, ...]:
     """What an operator can do about an upstream that does not answer."""
+    if upstream.transport == Transport.STDIO and upstream.command not in settings.MCP_COMMANDS:
+        return (
+            f"Whoever runs the installation puts {visible(upstream.command)} into OBSERVATORY_MCP_COMMANDS again, and "
+            "restarts web and workers; or choose another command here.",
+        )
     if upstream.transport == Transport.STDIO:
         return (
             f"Run the command line that OBSERVATORY_MCP_COMMANDS names {visible(upstream.command)} by hand, as the "

@@ -146,6 +146,7 @@ class Migration(migrations.Migration):
                             _connector="OR",
                         ),
                         name="upstream_program_or_address",
+                        violation_error_message="For stdio choose a command; for every other transport type a URL.",
                     ),
                 ],
             },

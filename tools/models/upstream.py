@@ -100,6 +100,7 @@ class Upstream(models.Model):
                 condition=Q(transport="stdio", url="") & ~Q(command="")
                 | ~Q(transport="stdio") & Q(command="") & ~Q(url=""),
                 name="upstream_program_or_address",
+                violation_error_message="For stdio choose a command; for every other transport type a URL.",
             ),
         ]
 

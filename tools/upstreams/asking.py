@@ -70,6 +70,9 @@ class Call:
         """Nobody waits any longer: the upstream is told, without making the caller wait for that."""
         if self.answer.done():
             return
+        if self._exchange is not None:
+            # What is not written by now never is: otherwise "it was not asked" could turn out to be wrong.
+            self._exchange.end()
         self._settle(self._given_up(why, detail))
         if self._task is not None:
             self._task.cancel()

@@ -17,7 +17,7 @@ from mcp_types import (
 from pydantic_core import from_json
 
 from tools.upstreams.exchange import CURRENT, LARGEST_MESSAGE_BYTES, Why
-from tools.upstreams.pace import Pace
+from tools.upstreams.pace import ANSWERS_PER_S, Pace
 
 # W3C trace context and baggage: the package adds the process's own; only the caller's may leave.
 _TRACE_KEYS = ("traceparent", "tracestate", "baggage")
@@ -50,7 +50,7 @@ class Inbound(ABC):
         self.ended = anyio.Event()
         self.failure: Why | None = None
         self.bytes_read = 0
-        self._pace = Pace()
+        self._pace, self._pace_of_answers = Pace(), Pace(ANSWERS_PER_S)
 
     @abstractmethod
     async def _next(self) -> SessionMessage | Exception:
@@ -68,6 +68,8 @@ class Inbound(ABC):
             raise
         if isinstance(item, Exception) or isinstance(item.message, JSONRPCRequest | JSONRPCNotification):
             await self._pace.take()
+        else:
+            await self._pace_of_answers.take()
         return item
 
     def __aiter__(self) -> Self:

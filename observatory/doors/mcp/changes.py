@@ -110,15 +110,23 @@ class Changes:
         try:
             snapshot = current()
             for subscriber in self._present():
-                key = subscriber.proven(snapshot, now)
-                if key is None:
-                    subscriber.end()
-                elif subscriber.version != snapshot.version:
-                    if key not in digests:
-                        digests[key] = digest_of_tools(key, snapshot)
-                    subscriber.look(snapshot.version, digests[key])
+                try:
+                    self._look_for(subscriber, snapshot, now, digests)
+                except Exception:
+                    # One whose stream is gone, say: the others are told all the same.
+                    log.exception("a subscriber could not be told of changes")
         finally:
             release_connection()
+
+    @staticmethod
+    def _look_for(subscriber: Subscriber, snapshot: Snapshot, now: dt.datetime, digests: dict[KeyView, str]) -> None:
+        key = subscriber.proven(snapshot, now)
+        if key is None:
+            subscriber.end()
+        elif subscriber.version != snapshot.version:
+            if key not in digests:
+                digests[key] = digest_of_tools(key, snapshot)
+            subscriber.look(snapshot.version, digests[key])
 
 
 changes = Changes()

@@ -35,7 +35,7 @@ def result_of(answer: Answer, trace: TraceContext, tool: ToolView | None = None)
 
 
 def stopped(stop: Stop, trace: TraceContext, **facts: Any) -> dict[str, Any]:
-    return refused({**stop.facts, **facts, **document(stop.reason, stop.detail)}, trace)
+    return refused({**stop.facts, **facts, **document(stop.reason, stop.detail, trace.trace_id)}, trace)
 
 
 def refused(problem: Mapping[str, Any], trace: TraceContext) -> dict[str, Any]:
