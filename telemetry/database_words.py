@@ -60,6 +60,14 @@ class Words:
                 # The next one comes soon, as a rule: the connection stays for a while.
                 self._wanted_until = time.monotonic() + LINGER_S
 
+    def close(self) -> None:
+        """Nobody is told any more, and the connection has ended. Who listens anew is told again."""
+        with self._lock:
+            self._listeners, self._wanted_until = [], 0.0
+            thread = self._thread
+        if thread is not None:
+            thread.join(3 * TICK_S)
+
     def _present(self) -> list[Listener] | None:
         """Who is to be told; None where the thread may end, and then it has."""
         with self._lock:

@@ -72,13 +72,15 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Emptying tables between tests is TRUNCATE, which append-only tables refuse; tests/laws switches that on again."""
-    from telemetry.tasks import create_partitions  # models can be imported once Django is set up
+    from telemetry.database_words import words  # models can be imported once Django is set up
+    from telemetry.tasks import create_partitions  # as above
 
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table in APPEND_ONLY:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_no_truncate")
         create_partitions()
     yield
+    words.close()
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         # A thread of a live server may end a moment after its test; its session would keep the database.
         cursor.execute(

@@ -14,7 +14,7 @@ from tools.models import Agent, AgentKey
 from tools.scopes import Scope
 
 PASSWORD = "correct horse battery"
-NO_ROWS = {"keys-TOTAL_FORMS": "0", "keys-INITIAL_FORMS": "0"}
+NO_ROWS = {f"{rows}-{count}_FORMS": "0" for rows in ("keys", "upstream_credentials") for count in ("TOTAL", "INITIAL")}
 HOSTILE = "<script>alert(1)</script>\u202evip\u200b" + " " * 9_900 + "\U000e0100the end"
 
 

@@ -76,6 +76,7 @@ def test_the_official_client_lists_calls_and_is_refused(world, caller, server, m
     assert AuditEvent.objects.filter(type="call.denied").count() == 3
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 def test_the_official_client_proposes_commits_and_waits_for_a_person(world, caller, server, mode):

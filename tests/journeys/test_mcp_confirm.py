@@ -60,6 +60,7 @@ def repeat(caller, arguments, state, answers=YES, tool=TOOL, **more):
 # the official client, over HTTP
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("said", "status", "tickets"), [("accept", "done", 1), ("decline", "cancelled", 0), ("cancel", "cancelled", 0)]

@@ -159,6 +159,7 @@ def found(caller, query, **more):
     return [tool["name"] for tool in answer["structuredContent"]["tools"]]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_official_client_finds_a_tool_and_calls_it(world, searching, tmp_path):
     async def conversation(client):

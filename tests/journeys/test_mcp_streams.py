@@ -21,7 +21,7 @@ from tests.streaming import slow_tools
 from tools.actions.tools import sync_python_tools
 
 ERAS = ["legacy", "2026-07-28"]
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -84,7 +84,6 @@ async def given_up(client, tool, arguments, *, after_s=None):
         raise AssertionError("it was answered")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", ERAS)
 @pytest.mark.parametrize("after_s", [None, 1.5], ids=["told of progress", "told of nothing"])
 def test_a_call_is_taken_back_whichever_process_runs_it(server, caller, mode, after_s):
@@ -99,7 +98,6 @@ def test_a_call_is_taken_back_whichever_process_runs_it(server, caller, mode, af
     assert [span.reason for span in spans("count_slowly")].count("allowed") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", ERAS)
 def test_a_tool_that_has_acted_is_settled_as_done_and_never_run_twice(server, world, caller, mode):
     arguments = {"customer_id": world.acme.pk, "steps": 20, "pause_s": 0.05}
@@ -129,7 +127,6 @@ def soon_settled():
     connection.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("session", "request_id", "reason"),
     [("own", 7, "call_cancelled"), ("another", 7, "allowed"), ("own", "7", "allowed"), ("none", 7, "allowed")],
@@ -168,7 +165,6 @@ def listens():
 # more than there is room for
 
 
-@pytest.mark.slow
 def test_above_the_cap_a_subscription_is_refused_and_a_call_is_answered_plainly(caller, tmp_path):
     options = {"workers": 1, "application": "tests.streaming.wsgi:application", "OBSERVATORY_MCP_STREAMS": "1"}
     told = []
@@ -194,7 +190,6 @@ def test_above_the_cap_a_subscription_is_refused_and_a_call_is_answered_plainly(
     assert plain.structured_content == {"counted": 5}
 
 
-@pytest.mark.slow
 def test_clients_that_go_away_leave_no_thread_no_connection_and_no_slot_behind(caller, tmp_path):
     options = {"workers": 1, "threads": 40, "application": "tests.streaming.wsgi:application"}
     meta = STATELESS | {"progressToken": 1}

@@ -103,6 +103,7 @@ class Tasks(ClientExtension):
         raise AssertionError(self.seen)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_an_approval_in_admin_reaches_the_client_that_polls(world, caller, tmp_path):
     def operator(action_id):

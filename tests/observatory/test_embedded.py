@@ -21,6 +21,8 @@ from observatory.embedded.postgres import DURABLE, FAST, Postgres
 from observatory.embedded.programs import Unavailable, postgres_bin, valkey_server
 from observatory.embedded.valkey import Valkey
 
+pytestmark = pytest.mark.slow
+
 # Starts both servers with their data in argv[1], says which processes they are, and waits to be killed.
 PARENT = """
 import json, sys, time

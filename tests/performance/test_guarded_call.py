@@ -12,7 +12,7 @@ from tests.serving import Server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 CONNECTIONS = (1, 8, 32)
-SECONDS, ROUNDS = 1.5, 3
+SECONDS, ROUNDS = 0.8, 3
 MOST_CPU_RATIO = 4.0
 SHAPES = {
     "bare JSON": ("/bare/json", {"query": "acme"}),

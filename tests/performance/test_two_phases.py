@@ -13,7 +13,7 @@ from tests.serving import Server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 CONNECTIONS = (1, 8)
-SECONDS, ROUNDS = 2.0, 3
+SECONDS, ROUNDS = 1.2, 3
 # Two requests instead of one, each with more to record: generous, so that only a blunder passes it.
 MOST_RATIO = 10.0
 SHAPES = ("guarded call", "propose", "propose and commit")

@@ -20,7 +20,7 @@ from tools.upstreams.pool import POOL
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.alone]
 CONNECTIONS = (1, 8, 32)
-SECONDS, ROUNDS = 1.5, 3
+SECONDS, ROUNDS = 0.8, 3
 MOST_CPU_RATIO = {"gateway, MCP": 1.5, "search over MCP": 1.5}
 
 

@@ -13,7 +13,7 @@ from tests.journeys.proposals import committed, proposed
 from tests.serving import database_url
 from tools import registry
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def terminate_own_backend():

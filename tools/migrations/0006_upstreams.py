@@ -182,7 +182,11 @@ class Migration(migrations.Migration):
                 ("changed_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "agent",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tools.agent"),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="upstream_credentials",
+                        to="tools.agent",
+                    ),
                 ),
                 (
                     "upstream",

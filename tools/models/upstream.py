@@ -112,7 +112,7 @@ class UpstreamCredential(models.Model):
     """What one agent shows to one upstream. Stored encrypted, never shown, never another agent's."""
 
     upstream = models.ForeignKey(Upstream, on_delete=models.CASCADE, related_name="credentials")
-    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="+")
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="upstream_credentials")
     sealed_secret = models.BinaryField(editable=False)
     changed_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -13,6 +13,8 @@ from tests.tools.upstreams.conftest import until
 from tests.tools.upstreams.hostile import ANSWER, Hostile, program, raw_server
 from tools.upstreams.answers import OutcomeUnknown, Refused, Unreachable
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 

@@ -13,6 +13,8 @@ from tests.tools.upstreams.hostile import program
 from tools.upstreams.lines import MOST_CONNECTIONS
 from tools.upstreams.target import Target
 
+pytestmark = pytest.mark.slow
+
 PID = "send(id=id, result=dict(content=[], structuredContent=dict(pid=os.getpid(), cwd=os.getcwd())))"
 
 
@@ -59,7 +61,6 @@ def test_a_process_made_by_fork_has_programs_of_its_own():
     assert done.stderr == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("upstream", ["json"], indirect=True)
 def test_a_process_made_by_fork_has_connections_of_its_own(upstream):
     done = owner("fork", upstream.target)

@@ -10,6 +10,8 @@ from tests.tools.upstreams.conftest import KINDS, until
 from tools.cancellation import Cancellation
 from tools.upstreams.answers import OutcomeUnknown, Refused, Unreachable
 
+pytestmark = pytest.mark.slow
+
 
 def kinds(*quick):
     """Every kind; what is not quick starts a process, which takes seconds."""
@@ -158,7 +160,6 @@ def test_many_threads_share_one_connection(shared_pool, shared):
     assert shared.called.count("echo") == 96
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("upstream", ["stdio"], indirect=True)
 def test_a_program_that_starts_slowly_is_waited_for(pool, upstream, monkeypatch):
     # The probe is given up before the program reads it; the answer to it then settles the era behind our back.
