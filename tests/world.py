@@ -11,11 +11,11 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from observatory.demo.models import Customer
-from observatory.groups import OPERATORS, create_groups
+from observatory.groups import OPERATORS
 from telemetry.recorder import SYSTEM
+from tests.beginnings import begin
 from tools.actions.agents import issue_key, save_agent
 from tools.actions.policies import publish
-from tools.actions.tools import sync_python_tools
 from tools.models import Agent, AgentKey, Policy, Rule, RuleCondition
 from tools.scopes import Scope
 
@@ -51,8 +51,7 @@ class World:
     """People, tools, policies and keys, made as operators make them."""
 
     def __init__(self) -> None:
-        create_groups()
-        sync_python_tools()
+        begin()
         self.alice = self.person("alice", OPERATORS)
         self.bob = self.person("bob", OPERATORS)
         self.charlie = self.person("charlie")
