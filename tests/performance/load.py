@@ -45,7 +45,7 @@ def _more(connection: socket.socket) -> bytes:
 def main(port: str, path: str, connections: str, seconds: str, key: str) -> dict[str, Any]:
     body = sys.stdin.buffer.read()
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n"
         "Accept: application/json, text/event-stream\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
