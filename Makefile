@@ -34,6 +34,7 @@ lock: $(STAMP)
 	$(COMPILE) -o requirements/bootstrap.txt requirements/bootstrap.in
 	$(COMPILE) -o requirements/prod.txt requirements/prod.in
 	$(COMPILE) -o requirements/dev.txt requirements/dev.in
+	$(V)/bin/python -m tests.node.lock
 
 clean:
 	rm -rf $(V) var

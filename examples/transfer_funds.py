@@ -5,13 +5,13 @@ make demo                               # in one terminal
 """
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
-from observatory.demo.program import main  # noqa: E402 (only the path set above leads to it)
-from observatory.demo.two_phase_scenario import run  # noqa: E402 (only the path set above leads to it)
-
 if __name__ == "__main__":
-    sys.exit(main(__doc__ or "", run))
+    # Only the path set above leads to them.
+    program, scenario = import_module("observatory.demo.program"), import_module("observatory.demo.two_phase_scenario")
+    sys.exit(program.main(__doc__ or "", scenario.run))

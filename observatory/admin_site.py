@@ -141,7 +141,7 @@ def environment_label(request: HttpRequest) -> list[str]:
     return [settings.ENVIRONMENT, "danger" if settings.ENVIRONMENT == "production" else "info"]
 
 
-class ObservatoryAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold ships no types.
+class ObservatoryAdminSite(UnfoldAdminSite):
     index_title = "Now"
     enable_nav_sidebar = True
 

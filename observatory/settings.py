@@ -5,8 +5,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from observatory.admin_look import UNFOLD  # noqa: F401 (Unfold reads it as a setting)
-from observatory.content_security import CONTENT_SECURITY_POLICY  # noqa: F401 (as above, django-csp)
+from observatory import admin_look, content_security
 from observatory.env import BASE_DIR, Environment, database_url, read_dotenv
 from observatory.version import VERSION
 
@@ -58,6 +57,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+UNFOLD = admin_look.UNFOLD
+CONTENT_SECURITY_POLICY = content_security.CONTENT_SECURITY_POLICY
 
 ROOT_URLCONF = "observatory.urls"
 WSGI_APPLICATION = "observatory.wsgi.application"

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -7,8 +9,5 @@ class ToolsConfig(AppConfig):
 
     def ready(self) -> None:
         """What upstreams say of their lists is heard in every process that is connected to one."""
-        from tools.tasks import look_soon  # noqa: PLC0415 (models can be imported once apps are loaded)
-        from tools.upstreams.heard import Heard  # noqa: PLC0415 (as above)
-        from tools.upstreams.pool import POOL  # noqa: PLC0415 (as above)
-
-        POOL.on_list_changed = Heard(look_soon)
+        # It leads to models, which can be imported once the apps are loaded.
+        import_module("tools.tasks").hear_upstreams()

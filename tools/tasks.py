@@ -10,6 +10,8 @@ from kombu.exceptions import OperationalError
 from tools import idempotency
 from tools.actions.upstream_offers import look_at
 from tools.models import Upstream
+from tools.upstreams.heard import Heard
+from tools.upstreams.pool import POOL
 
 log = logging.getLogger(__name__)
 LOOK_AT_UPSTREAM = "tools.look_at_upstream"
@@ -48,3 +50,8 @@ def look_soon(upstream_id: int) -> None:
         current_app.send_task(LOOK_AT_UPSTREAM, [upstream_id], retry=False)
     except (OperationalError, OSError):
         log.warning("no worker was told to look at upstream %s; the sweep does", upstream_id)
+
+
+def hear_upstreams() -> None:
+    """Whenever an upstream says in this process that its list changed, a worker is told to look."""
+    POOL.on_list_changed = Heard(look_soon)

@@ -30,7 +30,7 @@ COMMIT_REASONS = (
 )
 
 
-class ReasonFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+class ReasonFilter(DropdownFilter):
     title = "reason"
     parameter_name = "reason"
 

@@ -52,7 +52,7 @@ class PersonAdmin(DjangoUserAdmin, ListAdmin):  # type: ignore[misc,type-arg]  #
 
 
 @admin.register(Group)
-class PeopleGroupAdmin(DjangoGroupAdmin, ListAdmin):  # type: ignore[misc]  # as above
+class PeopleGroupAdmin(DjangoGroupAdmin, ListAdmin):  # type: ignore[misc]  # two bases, one untyped
     """Groups stay: a policy that names one would be looser without it."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -49,7 +49,7 @@ class ToolCallError(ObservatoryError):
 class CommitRefused(ToolCallError):
     """A commit was refused and ran nothing; `code` is the reason, and `commit_id` names the attempt in the records."""
 
-    def __init__(  # noqa: PLR0913 (as above)
+    def __init__(  # noqa: PLR0913 (the fields of a refused commit; positional, so that the error can be pickled)
         self,
         status: int = 0,
         code: str = "",

@@ -39,7 +39,7 @@ def records_of(kind: str, trace_id: str) -> str:
     return f"{reverse(f'admin:telemetry_{kind}_changelist')}?q={trace_id}"
 
 
-class EventTypeFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+class EventTypeFilter(DropdownFilter):
     title = "type"
     parameter_name = "type"
 
@@ -54,7 +54,7 @@ class EventTypeFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no 
         return queryset.filter(type__startswith=chosen) if chosen.endswith(".") else queryset.filter(type=chosen)
 
 
-class SubjectFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
+class SubjectFilter(TextFilter):
     """One thing's own history, as `kind:id`: the History button of its page leads here."""
 
     title = "subject (kind:id)"

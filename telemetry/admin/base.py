@@ -24,7 +24,7 @@ def json_block(value: Any, encoder: type[json.JSONEncoder] | None = None) -> Saf
 fields.prettify_json = json_block
 
 
-class ListAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold ships no types.
+class ListAdmin(ModelAdmin):
     """Fifty rows a page and no COUNT; filters in a sheet with one button; forms warn of unsaved work."""
 
     list_per_page = 50

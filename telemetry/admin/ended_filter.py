@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter
 
 
-class EndedFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+class EndedFilter(DropdownFilter):
     """Rows that go on, or those that have ended: told by whether `ended_at` names a time."""
 
     title = "state"

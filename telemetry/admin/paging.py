@@ -62,7 +62,7 @@ class UncountedPaginator(AnyPaginator):
         return page.number + page.more
 
 
-class UncountedChangeList(ChangeList):  # type: ignore[misc]  # Unfold ships no types.
+class UncountedChangeList(ChangeList):
     """Django's list of rows, with its two counts left out. Rows come as a list, so `list_editable` cannot be used."""
 
     def get_results(self, request: HttpRequest) -> None:

@@ -34,7 +34,7 @@ LABELS = {"ok": "success", "held": "warning", "error": "danger", "replayed": "in
 }
 
 
-class DecisionFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+class DecisionFilter(DropdownFilter):
     title = "decision"
     parameter_name = "decision"
 
@@ -48,7 +48,7 @@ class DecisionFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no t
         return queryset.filter(decision=chosen) if chosen else queryset
 
 
-class ToolFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
+class ToolFilter(TextFilter):
     title = "tool"
     parameter_name = "tool"
 
@@ -56,7 +56,7 @@ class ToolFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
         return queryset.filter(tool_name=self.value().strip()) if self.value() else queryset
 
 
-class AgentFilter(TextFilter):  # type: ignore[misc]  # Unfold ships no types.
+class AgentFilter(TextFilter):
     title = "agent"
     parameter_name = "agent"
 

@@ -1,5 +1,6 @@
 """The installation that the conformance suite speaks to: the demonstration's, with the tools that the suite expects."""
 
-from observatory.settings import *  # noqa: F403 (a settings module is its predecessor's names, and more)
+from observatory import settings as product
 
-INSTALLED_APPS += ["tests.conformance"]  # noqa: F405 (as above)
+globals().update({name: getattr(product, name) for name in dir(product) if name.isupper()})
+INSTALLED_APPS = [*product.INSTALLED_APPS, "tests.conformance"]

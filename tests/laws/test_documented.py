@@ -23,6 +23,7 @@ NOT_OURS = {".venv", "var", "node_modules", ".git", "build", "dist"}
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 REGISTRIES = re.compile(r"pypi\.org|pythonhosted\.org|npmjs\.|/simple/|index-url|registry\.(?!py)[a-z]", re.IGNORECASE)
+LOCKS = ("requirements/bootstrap.txt", "requirements/prod.txt", "requirements/dev.txt", "tests/node/package-lock.json")
 
 
 def pages() -> Iterator[Path]:
@@ -97,6 +98,11 @@ def test_links_of_a_page_lead_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in pages()])
 def test_a_page_names_no_registry(page: str) -> None:
     assert REGISTRIES.findall((ROOT / page).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_address(lock: str) -> None:
+    assert "://" not in (ROOT / lock).read_text(encoding="utf-8")
 
 
 def test_every_page_of_the_documentation_is_in_its_index() -> None:

@@ -28,7 +28,7 @@ class NotInstalled(Exception):
 
 def installed() -> str:
     """The path of Node.js. PLACE has every package of the lock, and our scripts beside them. Raises NotInstalled."""
-    program = _program()
+    program = find_program()
     PLACE.mkdir(parents=True, exist_ok=True)
     with (PLACE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # workers of one run all ask
@@ -43,7 +43,8 @@ def installed() -> str:
     return program
 
 
-def _program() -> str:
+def find_program() -> str:
+    """The path of a Node.js that is new enough. Raises NotInstalled."""
     name = os.environ.get("NODE") or _packaged() or "node"
     found = shutil.which(name)
     if found is None:
@@ -60,6 +61,12 @@ def _packaged() -> str | None:
     return str(Path(spec.origin).parent / "bin" / "node") if spec and spec.origin else None
 
 
+def find_npm(program: str) -> list[str]:
+    """The command that runs npm: the one that came with this Node.js, where it came with one."""
+    npm = Path(program).resolve().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [program, str(npm)] if npm.is_file() else [shutil.which("npm") or "npm"]
+
+
 def _digest(program: str) -> str:
     whole = hashlib.sha256(program.encode())
     for name in MANIFESTS:
@@ -72,11 +79,9 @@ def _install(program: str) -> None:
     (PLACE / "stamp").unlink(missing_ok=True)
     for name in MANIFESTS:
         shutil.copyfile(SOURCES / name, PLACE / name)
-    npm = Path(program).resolve().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [program, str(npm)] if npm.is_file() else [shutil.which("npm") or "npm"]
     try:
         done = subprocess.run(
-            [*command, "ci", "--ignore-scripts"],
+            [*find_npm(program), "ci", "--ignore-scripts"],
             cwd=PLACE,
             capture_output=True,
             text=True,

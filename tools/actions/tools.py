@@ -16,7 +16,7 @@ from telemetry.canonical import digest as sha256
 from telemetry.encryption import seal
 from telemetry.recorder import SYSTEM, Actor, Subject, record_event
 from tools.actions.changes import changes
-from tools.executors.http import SECRET_PURPOSE
+from tools.executors.http import SEALED_FOR
 from tools.models import HttpEndpoint, Tool, ToolVersion, UpstreamTool
 from tools.models.tool import RESERVED_ENDINGS
 from tools.registry import Declaration, registered
@@ -241,7 +241,7 @@ def _store_endpoint(endpoint: HttpEndpoint, actor: Actor, schema: Mapping[str, A
         raise ValidationError(problems)
     with transaction.atomic():
         if secret:
-            endpoint.sealed_secret = seal(secret.encode(), purpose=SECRET_PURPOSE, context=endpoint.tool.name)
+            endpoint.sealed_secret = seal(secret.encode(), purpose=SEALED_FOR, context=endpoint.tool.name)
         elif not endpoint.secret_header:
             endpoint.sealed_secret = None
         endpoint.full_clean(exclude=["tool"])

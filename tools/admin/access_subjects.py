@@ -16,7 +16,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from telemetry.admin.acts import Act, ActsAdmin, ReasonForm, operator_of
-from telemetry.admin.base import ReadOnlyAdmin
+from telemetry.admin.base import ListAdmin, ReadOnlyAdmin
 from telemetry.admin.ended_filter import EndedFilter
 from telemetry.admin.generic import AnyForm
 from telemetry.visible import visible
@@ -27,17 +27,17 @@ from tools.models import AccessSubject, AgentKey, UnmappedSubject
 SEEN, AS_CLIENT = "seen", "as_client"
 
 
-class TellsWhetherTokensCount:
+class TellsWhetherTokensCount(ListAdmin):
     """Pages that say so where no access token is taken: what is set here has no effect then."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         _tell(request)
-        page: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]  # ModelAdmin's
+        page: HttpResponse = super().changelist_view(request, extra_context)
         return page
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         _tell(request)
-        page: HttpResponse = super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]  # ModelAdmin's
+        page: HttpResponse = super().changeform_view(request, *args, **kwargs)
         return page
 
 

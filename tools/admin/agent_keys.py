@@ -95,7 +95,7 @@ class RotateForm(forms.Form):
     ticket = forms.CharField(widget=forms.HiddenInput())
 
 
-class StateFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+class StateFilter(DropdownFilter):
     title = "state"
     parameter_name = "state"
 
@@ -190,7 +190,7 @@ class AgentKeyAdmin(ActsAdmin):
             change_key(obj, operator_of(request))
             return
         public_id = FormTicket(request).public_id(form.cleaned_data["ticket"])
-        request.new_credential = issue_key(obj, operator_of(request), public_id=public_id)  # type: ignore[attr-defined]  # see below
+        request.new_credential = issue_key(obj, operator_of(request), public_id=public_id)  # type: ignore[attr-defined]  # read by response_add
 
     def response_add(self, request: HttpRequest, obj: AgentKey, post_url_continue: str | None = None) -> HttpResponse:
         return self._secret_page(request, obj, request.new_credential)  # type: ignore[attr-defined]  # set by save_model

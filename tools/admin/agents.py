@@ -19,7 +19,7 @@ from tools.actions.agents import (
 from tools.models import Agent, AgentKey, UpstreamCredential
 
 
-class KeyInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types.
+class KeyInline(TabularInline):
     """An agent's keys, to look at; each leads to its own page."""
 
     model = AgentKey
@@ -49,7 +49,7 @@ class KeyInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types.
         return ago(key.last_used_at)
 
 
-class UpstreamCredentialInline(TabularInline):  # type: ignore[misc]  # as above
+class UpstreamCredentialInline(TabularInline):
     """The upstream servers at which the agent has a credential of its own, to look at."""
 
     model = UpstreamCredential

@@ -74,7 +74,7 @@ class ExampleForm(AnyForm):
             self.fields["expected"].initial = PolicyExample.EXPECTED[0][0]
 
 
-class ExampleInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types.
+class ExampleInline(TabularInline):
     model = PolicyExample
     form = ExampleForm
     extra = 0

