@@ -106,6 +106,22 @@ VARIABLES = (
     Variable("OBSERVATORY_OAUTH_JWKS_URL", str, "", "Where the issuer's keys are, unless its metadata tells."),
     Variable("OBSERVATORY_DB_POOL_MAX", int, 16, "Most database connections of one process."),
     Variable("OBSERVATORY_SPAN_DAYS", int, 30, "Days that spans are kept."),
+    Variable("OBSERVATORY_SPANS_PER_MINUTE", int, 60_000, "Most spans that one key may report in a minute."),
+    Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        str,
+        "",
+        "An OpenTelemetry collector that our own spans are sent on to, as https://host:4318; none without.",
+    ),
+    Variable(
+        "OTEL_EXPORTER_OTLP_HEADERS", str, "", "Headers for the collector, as name=value, comma separated, URL-encoded."
+    ),
+    Variable(
+        "OBSERVATORY_HEARTBEAT_URL",
+        str,
+        "",
+        "An address outside that is asked every minute while sweeps run; what watches it tells when they stop.",
+    ),
     Variable(
         "EMAIL_URL",
         str,

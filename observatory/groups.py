@@ -28,6 +28,14 @@ _SEE = [
     "approvals.view_promptbaseline",
     "approvals.view_signingkey",
     "telemetry.view_span",
+    "telemetry.view_alertrule",
+    "telemetry.view_alertinstance",
+    "telemetry.view_alerttransition",
+    "telemetry.view_alertnotification",
+    "telemetry.view_alertsilence",
+    "telemetry.view_alertchannel",
+    "telemetry.view_priceoverride",
+    "telemetry.view_spanexport",
     "tools.explain_access",
 ]
 _AUDIT = ["telemetry.view_auditevent", "telemetry.view_refusalcount", "telemetry.view_heartbeat"]
@@ -39,6 +47,7 @@ PERMISSIONS: dict[str, list[str]] = {
         *["tools.add_killswitch", "tools.release_killswitch", "tools.revoke_agentkey", "tools.unmap_accesssubject"],
         "tools.accept_upstreamtool",
         "approvals.rotate_signingkey",
+        *["telemetry.add_alertsilence", "telemetry.change_alertsilence", "telemetry.test_alertchannel"],
     ],
     POLICY_EDITORS: [
         *_SEE,
@@ -57,6 +66,10 @@ PERMISSIONS: dict[str, list[str]] = {
         *["tools.revoke_agentkey", "tools.add_tool", "tools.change_tool"],
         *["tools.add_upstream", "tools.change_upstream", "tools.accept_upstreamtool"],
         *["approvals.change_integritysettings", "approvals.add_promptbaseline", "approvals.rotate_signingkey"],
+        *["telemetry.add_alertrule", "telemetry.change_alertrule"],
+        *["telemetry.add_alertchannel", "telemetry.change_alertchannel", "telemetry.test_alertchannel"],
+        *["telemetry.add_alertsilence", "telemetry.change_alertsilence"],
+        *["telemetry.add_priceoverride", "telemetry.change_priceoverride", "telemetry.delete_priceoverride"],
     ],
     AUDITORS: [*_SEE, *_AUDIT],
 }

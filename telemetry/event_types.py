@@ -77,6 +77,17 @@ EVENT_TYPES = {
     # people
     "person.changed": "An account was added or changed: its groups, permissions or state.",
     "group.changed": "A group was added or its permissions changed.",
+    # alerts and prices
+    "alert_rule.created": "An alert rule was made.",
+    "alert_rule.changed": "What an alert rule asks, whom it tells, or whether it is on changed.",
+    "alert_channel.created": "A channel for alerts was made.",
+    "alert_channel.changed": "A channel for alerts changed, or its secret.",
+    "alert_channel.tested": "A test was sent through a channel for alerts.",
+    "silence.created": "For a time nobody is told of certain alerts.",
+    "silence.ended": "A silence was ended before its time.",
+    "price.created": "An operator said what a model costs.",
+    "price.changed": "What an operator said a model costs changed.",
+    "price.deleted": "The table of published prices holds again for a model.",
     # reading what is protected
     "payload.read": "Somebody read full bytes.",
     "access.explained": "Somebody asked what a call would be answered.",

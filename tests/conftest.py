@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 APPEND_ONLY = (
     "telemetry_auditevent",
+    "telemetry_alerttransition",
     "tools_policyrevision",
     "tools_toolversion",
     "approvals_vote",

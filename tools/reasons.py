@@ -61,6 +61,7 @@ _TABLE = (
     ),
     Reason("too_deep", 400, DENIED_REQUEST, "Nested too deeply", "The document nests more than 32 levels."),
     Reason("invalid_unicode", 400, DENIED_REQUEST, "Invalid Unicode", "A string holds a lone surrogate."),
+    Reason("otlp_not_readable", 400, DENIED_REQUEST, "Not OTLP", "The body is no ExportTraceServiceRequest."),
     Reason("not_an_object", 400, DENIED_REQUEST, "Not an object", "The body must be a JSON object."),
     Reason("invalid_parameter", 400, DENIED_REQUEST, "Invalid parameter", "A header or query parameter is malformed."),
     Reason(
@@ -211,7 +212,20 @@ _TABLE = (
     ),
     # 410, 413, 422, 423, 429
     Reason("expired", 410, DENIED_STATE, "Expired", "The commit token's time is over; propose again."),
-    Reason("too_large", 413, DENIED_REQUEST, "Too large", "The body is larger than 256 KiB."),
+    Reason(
+        "too_large",
+        413,
+        DENIED_REQUEST,
+        "Too large",
+        "The body is larger than this address takes: 256 KiB, 4 MiB of spans.",
+    ),
+    Reason(
+        "spans_refused",
+        422,
+        DENIED_REQUEST,
+        "No span could be kept",
+        "Each span of the batch was refused; `rejected` says why, by its place in the batch.",
+    ),
     Reason("denied_schema", 422, DENIED_SCHEMA, "Arguments refused", "The arguments do not fit the tool's schema."),
     Reason(
         "idempotency_key_reused",
@@ -251,6 +265,13 @@ _TABLE = (
         "The upstream changed what this tool says of itself, or took it away; an operator must accept it again.",
     ),
     Reason("rate_limited", 429, DENIED_RATE, "Too many calls", "A rate is used up; see Retry-After."),
+    Reason(
+        "span_quota_used_up",
+        429,
+        DENIED_RATE,
+        "Too many spans",
+        "The key has reported as many spans as it may in a minute; none of this batch is kept; see Retry-After.",
+    ),
     # 5xx: a part failed
     Reason("internal_error", 500, ERROR, "Internal error", "A fault of the installation; its log has the cause."),
     Reason("tool_failed", 502, ERROR, "The tool failed", "The tool broke while it ran; it may have run in part."),

@@ -4,11 +4,19 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
+
+# What this system calls itself on its own spans; nobody who reports spans may use the name.
+OWN_SERVICE = "observatory"
 
 
-def span_row_id(trace_id: str, span_id: str) -> uuid.UUID:
-    """The same span has the same row id wherever it comes from, so that a second delivery is seen as such."""
-    return uuid.UUID(bytes=hashlib.sha256(f"{trace_id}:{span_id}".encode()).digest()[:16])
+def span_row_id(trace_id: str, span_id: str, reporter: str = "") -> uuid.UUID:
+    """One reporter's span has one row id, so that a second delivery is seen as such.
+
+    Our own spans have no reporter: what somebody reports can't stand in their way, nor in another reporter's.
+    """
+    name = f"{reporter}:{trace_id}:{span_id}" if reporter else f"{trace_id}:{span_id}"
+    return uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16])
 
 
 class SpanQuerySet(models.QuerySet["Span"]):
@@ -19,27 +27,40 @@ class SpanQuerySet(models.QuerySet["Span"]):
         return self.filter(decision__startswith="denied")
 
     def tool_calls(self) -> "SpanQuerySet":
-        return self.filter(kind=Span.Kind.TOOL_CALL)
+        """Calls that came in by the one door; what others report of their own tools is not among them."""
+        return self.filter(kind=Span.Kind.TOOL_CALL, origin=Span.Origin.PIPELINE)
 
 
 class Span(models.Model):
     """One timed call: who, what, how long, and what was decided. The table is partitioned by day of start_time.
 
-    Names of agent, key, rule and policy are those of the day; nothing here points at rows of the apps above.
+    Names of agent, key, rule and policy are those of the day; nothing here points at rows of the apps above. Of a
+    reported span `agent` and `agent_key` are who reported it, and `decision` is only whether it went well.
     """
 
     class Kind(models.TextChoices):
         TOOL_CALL = "tool_call", "Tool call"
         MODEL_CALL = "model_call", "Model call"
         UPSTREAM = "upstream", "Upstream call"
+        OTHER = "other", "Other work"
+
+    class Origin(models.TextChoices):
+        PIPELINE = "pipeline", "Seen here"
+        SDK = "sdk", "Reported by the SDK"
+        OTLP = "otlp", "Reported by OpenTelemetry"
 
     id = models.UUIDField(primary_key=True, editable=False)
     trace_id = models.CharField(max_length=32)
     span_id = models.CharField(max_length=16)
     parent_span_id = models.CharField(max_length=16, blank=True, default="")
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.TOOL_CALL)
-    service = models.CharField(max_length=80, default="observatory")
+    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.PIPELINE, db_default="pipeline")
+    name = models.CharField(
+        max_length=120, blank=True, default="", db_default="", help_text="As its reporter named it."
+    )
+    service = models.CharField(max_length=80, default=OWN_SERVICE)
     door = models.CharField(max_length=16, blank=True, default="")
+    provider = models.CharField(max_length=40, blank=True, default="", db_default="")
     model = models.CharField(max_length=120, blank=True, default="")
     tool_name = models.CharField(max_length=64, blank=True, default="")
     start_time = models.DateTimeField()
@@ -48,9 +69,24 @@ class Span(models.Model):
     completion_tokens = models.BigIntegerField(null=True)
     token_source = models.CharField(max_length=16, blank=True, default="")
     cost_usd = models.DecimalField(max_digits=14, decimal_places=8, null=True)
+    cost_source = models.CharField(
+        max_length=16, blank=True, default="", db_default="", help_text="reported, override or table."
+    )
     retries = models.PositiveIntegerField(default=0)
     fallback_used = models.BooleanField(default=False)
-    confidence = models.FloatField(null=True)
+    confidence = models.FloatField(null=True, help_text="0 to 1, as the model or its caller rates the answer.")
+    confidence_gate_blocked = models.BooleanField(
+        null=True, help_text="Whether the caller's gate stopped an answer of too low confidence."
+    )
+    prompt_diff_score = models.FloatField(null=True, help_text="0 to 1: how far the prompt is from its baseline.")
+    shadow_agreement = models.BooleanField(null=True, help_text="Whether a second model agreed; empty without one.")
+    shadow_disagreement_score = models.FloatField(null=True, help_text="0 to 1; empty without a second model.")
+    deterministic_fallback = models.BooleanField(default=False, db_default=False)
+    high_risk_path = models.BooleanField(default=False, db_default=False)
+    golden_passed = models.BooleanField(
+        null=True, help_text="Whether a golden financial scenario passed; empty where the call was none."
+    )
+    error_type = models.CharField(max_length=80, blank=True, default="", db_default="")
     decision = models.CharField(max_length=24, blank=True, default="")
     reason = models.CharField(max_length=40, blank=True, default="")
     stage = models.CharField(max_length=40, blank=True, default="")
@@ -64,6 +100,12 @@ class Span(models.Model):
     )
     session_id = models.CharField(max_length=64, blank=True, default="")
     stages_us = models.JSONField(default=dict, help_text="Microseconds that each stage took.")
+    attributes = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="What else its reporter said, of a fixed list of names, masked; never content.",
+    )
+    recorded_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = SpanQuerySet.as_manager()
 

@@ -3,9 +3,10 @@
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from telemetry.append_only import AppendOnlyError, AppendOnlyModel
-from telemetry.models import AuditEvent
+from telemetry.models import AlertInstance, AlertRule, AlertTransition, AuditEvent
 from telemetry.recorder import SYSTEM, OutsideTransactionError, record_event
 from tests.conftest import APPEND_ONLY
 from tests.journeys.proposals import committed, proposed, ticket
@@ -25,6 +26,10 @@ def rows(world, table):
     assert bob.post(f"/confirm/{held['pending_action_id']}", {"approve": True}).status_code == 200
     proposing = world.caller(world.two_phase(), name="proposing")
     assert committed(proposing, proposed(proposing, ticket(world)).json()).status_code == 200
+    now = timezone.now()
+    rule = AlertRule.objects.create(name="Denials", metric="denied_rate", threshold=0.1)
+    alert = AlertInstance.objects.create(rule=rule, dedupe_key="of this test", since=now, evaluated_at=now)
+    AlertTransition(instance=alert, rule_name=rule.name, was="inactive", became="firing", at=now, threshold=0.1).save()
     return next(m for m in apps.get_models() if m._meta.db_table == table)
 
 
