@@ -21,6 +21,7 @@ from telemetry.tasks import BEAT, BEAT_STALE
 from telemetry.wording import ago, left, seen, span_words
 from tools.actions.policies import document_of
 from tools.models import AgentKey, KillSwitch, Policy, Upstream, UpstreamHealth, UpstreamTool
+from tools.models.upstream import IS_DOWN
 from tools.reasons import REASONS
 
 DAY = dt.timedelta(days=1)
@@ -137,9 +138,8 @@ def _upstreams(user: Any) -> list[Line] | None:
         status.value: Count("tools", filter=Q(tools__status=status))
         for status in (UpstreamTool.Status.QUARANTINED, UpstreamTool.Status.OFFERED)
     }
-    is_down = Q(enabled=True, health__is_up=False, health__checked_at__isnull=False)
-    rows = list(
-        Upstream.objects.annotate(**counted, is_down=ExpressionWrapper(is_down, BooleanField()))
+    rows: list[Any] = list(
+        Upstream.objects.annotate(**counted, is_down=ExpressionWrapper(IS_DOWN, BooleanField()))
         .filter(Q(is_down=True) | Q(quarantined__gt=0) | Q(offered__gt=0))
         .select_related("health")
         .order_by("name")

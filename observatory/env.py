@@ -73,6 +73,12 @@ VARIABLES = (
         "Base address of an OpenAI-compatible model endpoint that proposals are scored by, with its /v1.",
     ),
     Variable("OBSERVATORY_MODEL_NAME", str, "", "The model that the endpoint is asked for; required with its address."),
+    Variable(
+        "OBSERVATORY_MODEL_PROVIDER",
+        str,
+        "",
+        "Whose model it is, as openai: by provider and model its calls are priced; without one they have no price.",
+    ),
     Variable("OBSERVATORY_MODEL_KEY", str, "", "The endpoint's key, sent to it as a bearer token."),
     Variable("OBSERVATORY_MODEL_TIMEOUT_S", float, 20.0, "Most seconds that both outputs of a proposal may take."),
     Variable(

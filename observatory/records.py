@@ -17,7 +17,7 @@ from telemetry.visible import visible
 from tools import idempotency
 from tools.contract import Execution, Outcome, Ran, Stop, ToolCall, Verdict
 from tools.key_use import note_use
-from tools.reasons import Reason, reason
+from tools.reasons import ERROR, Reason, reason
 from tools.result_limit import bounded
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ STOP_EVENTS = {
     Verdict.PROPOSE: "call.proposed",
 }
 SETTLE_TRIES = 3
+# OpenTelemetry, semantic conventions of MCP: a tool that answered isError.
+TOOL_ERROR = "tool_error"
 
 
 class Stopwatch:
@@ -65,6 +67,13 @@ class Stopwatch:
         """The call's span is part of the running transaction."""
         now = timezone.now()
         ruling = _ruling(call, why)
+        in_common = {
+            "door": call.door.value,
+            "tool_name": _tool_name(call),
+            "agent": call.key.agent_name if call.key else "",
+            "agent_key": call.key.public_id if call.key else "",
+            "access_subject": call.key.access_subject if call.key else "",
+        }
         record_spans(
             [
                 Span(
@@ -72,8 +81,6 @@ class Stopwatch:
                     trace_id=call.trace.trace_id,
                     span_id=call.trace.span_id,
                     parent_span_id=call.trace.parent_span_id,
-                    door=call.door.value,
-                    tool_name=_tool_name(call),
                     start_time=call.received_at,
                     end_time=max(now, call.received_at),
                     decision=ruling.decision,
@@ -82,11 +89,11 @@ class Stopwatch:
                     policy=ruling.policy,
                     policy_revision=ruling.policy_revision,
                     rule=ruling.rule,
-                    agent=call.key.agent_name if call.key else "",
-                    agent_key=call.key.public_id if call.key else "",
-                    access_subject=call.key.access_subject if call.key else "",
+                    error_type=_error_type(why),
                     stages_us=self.stages_us,
-                )
+                    **in_common,
+                ),
+                *call.children.rows(in_common),
             ]
         )
 
@@ -94,6 +101,13 @@ class Stopwatch:
 def _tool_name(call: ToolCall) -> str:
     """The name as it may be stored: what no tool can be called is written with visible escapes."""
     return visible(call.tool_name[:64])[:64]
+
+
+def _error_type(why: Reason) -> str:
+    """What failed, in the conventions' word where the tool itself said so; nothing of what did not fail."""
+    if why.decision != ERROR:
+        return ""
+    return TOOL_ERROR if why.code in ("tool_error", "tool_reported_error") else why.code
 
 
 def _actor(call: ToolCall) -> Actor:

@@ -8,6 +8,7 @@ class ToolsConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        """What upstreams say of their lists is heard in every process that is connected to one."""
-        # It leads to models, which can be imported once the apps are loaded.
+        """What upstreams say of their lists is heard in every process that is connected to one; gauges are known."""
+        # They lead to models, which can be imported once the apps are loaded.
         import_module("tools.tasks").hear_upstreams()
+        import_module("tools.gauges").register()

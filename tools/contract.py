@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from telemetry.child_spans import ChildSpans
 from tools.reasons import Reason, reason
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class ToolCall:
     # Who is told how far a running call is, and whether its caller has taken it back.
     progress: Progress | None = field(default=None, repr=False, compare=False)
     cancellation: Cancellation | None = field(default=None, repr=False, compare=False)
+    # What goes out for this call, wherever it is asked from.
+    children: ChildSpans = field(default_factory=ChildSpans, repr=False, compare=False)
     # found out by the stages
     canonical: bytes = b""
     digest: str = ""

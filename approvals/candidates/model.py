@@ -13,6 +13,7 @@ from django.conf import settings
 from telemetry import egress
 from telemetry.canonical import NotCanonical, parse
 from telemetry.connections import release_connection
+from telemetry.models import Span
 from tools.contract import Stop, ToolCall, deny
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def outputs(call: ToolCall) -> tuple[str, str] | Stop | None:
     release_connection()
     deadline = time.monotonic() + settings.MODEL_TIMEOUT_S
     try:
-        first, second = (_completion(prompt, temperature, deadline) for temperature in TEMPERATURES)
+        first, second = (_completion(call, prompt, temperature, deadline) for temperature in TEMPERATURES)
     except _Unavailable as problem:
         log.warning("model endpoint: %s Trace %s", problem.cause, call.trace.trace_id)
         return deny("model_unavailable", str(problem), call)
@@ -58,26 +59,31 @@ class _Unavailable(Exception):
         self.cause = cause or text
 
 
-def _completion(prompt: str, temperature: float, deadline: float) -> str:
+def _completion(call: ToolCall, prompt: str, temperature: float, deadline: float) -> str:
     left_s = deadline - time.monotonic()
     if left_s <= 0:
         raise _Unavailable("The model endpoint did not answer in time.")
-    try:
-        response = egress.request(
-            "POST",
-            settings.MODEL_URL.rstrip("/") + "/chat/completions",
-            headers=_headers(),
-            body=_body(prompt, temperature),
-            timeout_s=left_s,
-            max_bytes=MOST_BYTES,
-        )
-    except egress.EgressError as error:
-        is_late = error.kind == egress.Kind.TIMEOUT
-        text = "did not answer in time" if is_late else "gave no usable answer"
-        raise _Unavailable(f"The model endpoint {text}.", f"{error.kind}: {error.detail}") from None
-    if response.status != 200:
-        raise _Unavailable(f"The model endpoint answered status {response.status}.")
-    return _content(response.body)
+    with call.children.sent(call.trace, Span.Kind.MODEL_CALL, f"chat {settings.MODEL_NAME}") as span:
+        span.model, span.provider = settings.MODEL_NAME, settings.MODEL_PROVIDER
+        try:
+            response = egress.request(
+                "POST",
+                settings.MODEL_URL.rstrip("/") + "/chat/completions",
+                headers=_headers() | {"traceparent": span.trace.traceparent},
+                body=_body(prompt, temperature),
+                timeout_s=left_s,
+                max_bytes=MOST_BYTES,
+            )
+        except egress.EgressError as error:
+            span.error_type = str(error.kind)
+            is_late = error.kind == egress.Kind.TIMEOUT
+            text = "did not answer in time" if is_late else "gave no usable answer"
+            raise _Unavailable(f"The model endpoint {text}.", f"{error.kind}: {error.detail}") from None
+        span.attributes["http.response.status_code"] = response.status
+        if response.status != 200:
+            span.error_type = str(response.status)
+            raise _Unavailable(f"The model endpoint answered status {response.status}.")
+        return _content(_read(response.body))
 
 
 def _headers() -> dict[str, str]:
@@ -97,12 +103,15 @@ def _body(prompt: str, temperature: float) -> bytes:
     return json.dumps(asked).encode()
 
 
-def _content(body: bytes) -> str:
-    """The text of the first choice. An answer of another shape, or without a word, is no output."""
+def _read(body: bytes) -> Any:
     try:
-        answer = parse(body, max_bytes=MOST_BYTES)
+        return parse(body, max_bytes=MOST_BYTES)
     except NotCanonical as problem:
         raise _Unavailable("The model endpoint's answer can't be read.", f"{problem.code}: {problem.detail}") from None
+
+
+def _content(answer: Any) -> str:
+    """The text of the first choice. An answer of another shape, or without a word, is no output."""
     match answer:
         case {"choices": [{"message": {"content": str(content)}}, *_]} if content.strip():
             return content

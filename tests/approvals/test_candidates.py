@@ -82,7 +82,9 @@ def propose(world):
             intent=Intent(prompt, outputs),
             tool=tool,
         )
-        return assess(call)
+        found = assess(call)
+        _propose.spans = call.children.rows({"service": "observatory"})
+        return found
 
     return _propose
 
@@ -109,6 +111,21 @@ def test_the_model_is_asked_twice_with_the_prompt_and_nothing_of_the_agents(endp
     assert first["messages"] == second["messages"]
     assert first["temperature"] != second["temperature"]
     assert "mo_demo_agents_own_key" not in json.dumps([headers, first, second])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("status", "error"), [(200, ""), (500, "500")])
+def test_each_question_to_the_model_is_a_span_that_the_endpoint_continues(endpoint, propose, settings, status, error):
+    settings.MODEL_PROVIDER = "openai"
+    endpoint.answers = [(200, {}, json.dumps(SAID).encode()), (status, {}, json.dumps(SAID).encode())]
+    propose("Send 100 to acct_1")
+    assert [(span.kind, span.provider, span.model, span.error_type) for span in propose.spans] == [
+        ("model_call", "openai", "small-1", ""),
+        ("model_call", "openai", "small-1", error),
+    ]
+    sent = [headers["traceparent"].split("-")[1:3] for _, headers, _ in endpoint.asked]
+    assert sent == [[span.trace_id, span.span_id] for span in propose.spans]
+    assert "acct_1" not in str([vars(span) for span in propose.spans])
 
 
 @pytest.mark.django_db

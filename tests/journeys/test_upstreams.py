@@ -78,9 +78,11 @@ def test_what_is_accepted_is_called_like_any_tool(add_note, caller, folder):
     refused = caller.call("notes.add_note", {})
     assert (refused.status_code, refused.json()["code"]) == (422, "denied_schema")
     (call,) = notebook.calls(folder)
-    span = Span.objects.order_by("start_time").first()
+    above, below = Span.objects.filter(trace_id=answer["X-Trace-Id"]).order_by("start_time")
     assert call["arguments"] == {"text": "first"}
-    assert call["meta"]["traceparent"].split("-")[1] == span.trace_id
+    assert call["meta"]["traceparent"].split("-")[1:3] == [below.trace_id, below.span_id]
+    assert (below.parent_span_id, below.kind, below.name) == (above.span_id, "upstream", "tools/call notes")
+    assert (below.decision, below.error_type, below.agent) == ("ok", "", above.agent)
     assert set(events("call.settled").values_list("subject", flat=True)) == {"notes.add_note"}
 
 

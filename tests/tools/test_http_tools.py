@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from telemetry.models import Span
 from telemetry.recorder import SYSTEM
 from tools.actions.tools import declare, save_endpoint, save_tool
 from tools.models import HttpEndpoint, Policy, Tool
@@ -82,6 +83,38 @@ def test_a_post_fills_the_path_and_sends_the_rest_as_canonical_json(world, endpo
     assert answer["X-Trace-Id"] in headers["traceparent"]
     assert headers["Idempotency-Key"]
     assert "X-Api-Key" not in {name.title() for name in headers}
+
+
+@pytest.mark.usefixtures("open_loopback")
+@pytest.mark.parametrize(("status", "error"), [(200, ""), (500, "500")])
+def test_the_request_is_a_span_below_the_calls_and_the_endpoint_continues_it(world, endpoint, status, error):
+    http_tool(endpoint.url + "/orders/{order_id}", secret="Bearer s3cret")
+    endpoint.answer = (status, {}, b"{}")
+    answer = call(world)
+    above, below = Span.objects.filter(trace_id=answer["X-Trace-Id"]).order_by("start_time")
+    assert (above.kind, below.kind, below.parent_span_id) == ("tool_call", "upstream", above.span_id)
+    assert endpoint.asked[0][2]["traceparent"].split("-")[1:3] == [below.trace_id, below.span_id]
+    assert (below.name, below.agent, below.tool_name) == ("POST 127.0.0.1", above.agent, "orders.note")
+    assert (below.error_type, below.decision) == (error, "error" if error else "ok")
+    assert (above.error_type, above.decision) == (("tool_failed", "error") if error else ("", "ok"))
+    assert above.start_time <= below.start_time <= below.end_time <= above.end_time
+    # Of the address only the host: the rest is made of arguments.
+    assert below.attributes == {
+        "server.address": "127.0.0.1",
+        "http.request.method": "POST",
+        "http.response.status_code": status,
+    }
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_a_request_that_is_not_answered_is_a_span_with_its_error(world, endpoint):
+    http_tool(endpoint.url)
+    endpoint.shutdown()
+    endpoint.server_close()
+    answer = call(world)
+    assert answer.status_code == 502
+    (below,) = Span.objects.filter(trace_id=answer["X-Trace-Id"], kind="upstream")
+    assert (below.error_type, below.decision) == ("unreachable", "error")
 
 
 @pytest.mark.usefixtures("open_loopback")

@@ -9,6 +9,7 @@ from telemetry import egress
 from telemetry.canonical import NotCanonical, canonical_bytes, parse
 from telemetry.connections import release_connection
 from telemetry.encryption import CannotOpen, open_sealed
+from telemetry.models import Span
 from tools.contract import Execution, Ran, ToolCall
 from tools.snapshot import EndpointView, ToolView
 
@@ -41,21 +42,35 @@ def execute(call: ToolCall) -> Execution:
         return Execution("tool_unreachable", Ran.NO, detail="The credential can't be opened with the present keys.")
     release_connection()
     try:
-        response = egress.request(
-            endpoint.method,
-            url,
-            headers=headers,
-            body=body,
-            timeout_s=float(call.tool.timeout_s),
-            max_bytes=MOST_BYTES,
-            abortable=call.cancellation.then if call.cancellation else None,
-        )
+        response = _asked(call, endpoint, url, headers, body)
     except egress.EgressError as error:
         if call.cancellation is not None and call.cancellation.is_cancelled:
             has_run = error.written and not call.tool.read_only
             return Execution("call_cancelled", Ran.UNKNOWN if has_run else Ran.NO, detail="The call was taken back.")
         return _failed(error, read_only=call.tool.read_only)
     return _answer(response, call.tool)
+
+
+def _asked(
+    call: ToolCall, endpoint: EndpointView, url: str, headers: Mapping[str, str], body: bytes | None
+) -> egress.Response:
+    assert call.tool
+    # Of the address only the host: what stands behind it is made of arguments.
+    host = urlsplit(endpoint.url).hostname or ""
+    with call.children.sent(call.trace, Span.Kind.UPSTREAM, f"{endpoint.method} {host}") as span:
+        span.attributes = {"server.address": host, "http.request.method": endpoint.method}
+        response = egress.request(
+            endpoint.method,
+            url,
+            headers={**headers, "traceparent": span.trace.traceparent},
+            body=body,
+            timeout_s=float(call.tool.timeout_s),
+            max_bytes=MOST_BYTES,
+            abortable=call.cancellation.then if call.cancellation else None,
+        )
+        span.attributes["http.response.status_code"] = response.status
+        span.error_type = str(response.status) if response.status >= 400 else ""
+        return response
 
 
 class _NotASegment(ValueError):
@@ -90,7 +105,7 @@ def _text(value: Any) -> str:
 
 
 def _headers(call: ToolCall, endpoint: EndpointView) -> dict[str, str]:
-    headers = {"Accept": "application/json", "traceparent": call.trace.traceparent}
+    headers = {"Accept": "application/json"}
     if endpoint.method not in ("GET", "DELETE"):
         headers["Content-Type"] = "application/json"
     if call.tool and not call.tool.read_only:

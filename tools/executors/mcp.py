@@ -6,11 +6,14 @@ from typing import Any
 from telemetry.canonical import NotCanonical, canonical_bytes, parse
 from telemetry.connections import release_connection
 from telemetry.encryption import CannotOpen
+from telemetry.models import Span
+from telemetry.trace_context import TraceContext
 from tools.contract import Execution, Ran, ToolCall
 from tools.snapshot import ToolView
 from tools.upstreams.answers import CallAnswer, OutcomeUnknown, Refused, Unreachable
 from tools.upstreams.cleaning import clean, clean_text
 from tools.upstreams.pool import POOL
+from tools.upstreams.target import Target
 from tools.upstreams.targets import CommandUnknown, NoCredential, target_for
 
 # Our own words in `_meta`: never the protocol's prefix.
@@ -32,15 +35,7 @@ def execute(call: ToolCall) -> Execution:
         return Execution("tool_unreachable", Ran.NO, detail=f"{upstream.name} is not set up as it has to be.")
     release_connection()
     try:
-        answer = POOL.call(
-            target,
-            call.tool.upstream_name,
-            call.arguments,
-            timeout_s=float(call.tool.timeout_s),
-            meta=_meta(call),
-            progress=call.progress,
-            cancellation=call.cancellation,
-        )
+        answer = _asked(call, target)
     except Unreachable as error:
         return Execution("tool_unreachable", Ran.NO, detail=str(error))
     except Refused as error:
@@ -51,10 +46,28 @@ def execute(call: ToolCall) -> Execution:
     return _answered(call.tool, answer)
 
 
-def _meta(call: ToolCall) -> dict[str, Any]:
+def _asked(call: ToolCall, target: Target) -> CallAnswer:
+    assert call.tool
+    with call.children.sent(call.trace, Span.Kind.UPSTREAM, f"tools/call {target.name}") as span:
+        span.attributes = {"mcp.method.name": "tools/call", "mcp_observatory.upstream": target.name}
+        answer = POOL.call(
+            target,
+            call.tool.upstream_name,
+            call.arguments,
+            timeout_s=float(call.tool.timeout_s),
+            meta=_meta(call, span.trace),
+            progress=call.progress,
+            cancellation=call.cancellation,
+        )
+        # The conventions' own word for a tool that says it failed.
+        span.error_type = "tool_error" if answer.is_error else ""
+        return answer
+
+
+def _meta(call: ToolCall, trace: TraceContext) -> dict[str, Any]:
     """The trace goes along, baggage does not. The call has a name downstream too, as over HTTP."""
     assert call.tool
-    found: dict[str, Any] = {"traceparent": call.trace.traceparent}
+    found: dict[str, Any] = {"traceparent": trace.traceparent}
     if not call.tool.read_only:
         found[IDEMPOTENCY_KEY] = call.permit.action_id if call.permit else call.trace.span_id
     return found

@@ -13,6 +13,15 @@ UPSTREAM_NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,22}$"
 RESERVED_NAME = "observatory"
 
 
+# A server that is called and was asked, and did not answer when it was last asked.
+IS_DOWN = Q(enabled=True, health__is_up=False, health__checked_at__isnull=False)
+
+
+class UpstreamQuerySet(models.QuerySet["Upstream"]):
+    def down(self) -> "UpstreamQuerySet":
+        return self.filter(IS_DOWN)
+
+
 class Upstream(models.Model):
     """An MCP server whose tools are called through here. Its name is the operators' prefix, never its own word."""
 
@@ -74,6 +83,8 @@ class Upstream(models.Model):
     )
     enabled = models.BooleanField(default=True, help_text="Off: none of its tools can be seen or called.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = UpstreamQuerySet.as_manager()
 
     # What operators set; records of a change name these.
     OPERATOR_FIELDS: ClassVar = (
