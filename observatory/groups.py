@@ -76,9 +76,14 @@ PERMISSIONS: dict[str, list[str]] = {
 
 
 def create_groups() -> None:
-    """The three groups exist with at least these permissions; what an installation added stays."""
+    """The three groups exist with at least these permissions; what an installation added stays.
+
+    Raises KeyError for a word that no permission has.
+    """
+    known = {
+        f"{app}.{codename}": pk
+        for pk, app, codename in Permission.objects.values_list("pk", "content_type__app_label", "codename")
+    }
     for name, words in PERMISSIONS.items():
         group, _ = Group.objects.get_or_create(name=name)
-        for word in words:
-            app, _, codename = word.partition(".")
-            group.permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        group.permissions.add(*(known[word] for word in words))
