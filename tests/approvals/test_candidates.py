@@ -51,7 +51,7 @@ def endpoint(settings):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.asked, server.answers, server.wait = [], [(200, {}, json.dumps(SAID).encode())], threading.Event()
     server.wait.set()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     settings.EGRESS_ALLOWED_NETWORKS = ["127.0.0.0/8"]
     settings.MODEL_URL = f"http://127.0.0.1:{server.server_address[1]}/v1/"

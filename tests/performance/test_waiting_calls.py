@@ -49,7 +49,7 @@ class _Wait(BaseHTTPRequestHandler):
 @pytest.fixture
 def slow_endpoint():
     server = SlowEndpoint()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
     server.release.set()

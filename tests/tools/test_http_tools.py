@@ -43,7 +43,7 @@ def endpoint():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.asked, server.answer = [], (200, {}, b'{"state": "sent"}')
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
     server.shutdown()
