@@ -122,6 +122,8 @@ CELERY_BEAT_SCHEDULE = {
     "create partitions": {"task": "telemetry.create_partitions", "schedule": 3600.0},
     "drop old partitions": {"task": "telemetry.drop_partitions", "schedule": 3600.0},
     "drop expired payloads": {"task": "telemetry.drop_payloads", "schedule": 300.0},
+    "roll up": {"task": "telemetry.roll_up", "schedule": 20.0},
+    "drop old rollups": {"task": "telemetry.drop_rollups", "schedule": 3600.0},
     "look at upstreams": {"task": "tools.look_at_upstreams", "schedule": 60.0},
     "sweep idempotency records": {"task": "tools.sweep_idempotency", "schedule": 300.0},
     "expire pending actions": {"task": "approvals.expire_actions", "schedule": 30.0},

@@ -14,6 +14,7 @@ from telemetry import trail
 from telemetry.canonical import canonical_bytes
 from telemetry.encryption import open_sealed, seal
 from telemetry.event_types import EVENT_TYPES
+from telemetry.metrics.late_spans import mark_late
 from telemetry.models import AuditEvent, Payload, RefusalCount, Span
 from telemetry.partitions import ensure_partitions
 from telemetry.redaction import Redacted, redact
@@ -144,6 +145,7 @@ def record_spans(spans: Iterable[Span]) -> None:
         rows[0].save(force_insert=True)
     else:
         Span.objects.bulk_create(rows)
+    mark_late(rows, timezone.now())
 
 
 def count_refusal(reason: str, now: dt.datetime) -> None:

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from telemetry.metrics import rollups
 from telemetry.models import Heartbeat, Payload, Span
 from telemetry.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
 
@@ -27,6 +28,16 @@ def drop_old_partitions() -> int:
 @shared_task(name="telemetry.drop_payloads")
 def drop_payloads() -> int:
     return Payload.objects.expired(timezone.now()).delete()[0]
+
+
+@shared_task(name="telemetry.roll_up")
+def roll_up() -> int:
+    return rollups.roll_up(timezone.now())
+
+
+@shared_task(name="telemetry.drop_rollups")
+def drop_rollups() -> int:
+    return rollups.drop_rollups(timezone.now())
 
 
 @shared_task(name="telemetry.heartbeat")

@@ -109,9 +109,12 @@ class RollupWatermark(models.Model):
 
 
 class StaleMinute(models.Model):
-    """A minute that got a span after it was summed up, and is to be summed up again."""
+    """A minute that got a span after it was summed up, and is to be summed up again.
 
-    minute = models.DateTimeField(primary_key=True)
+    It may stand here several times: whoever records spans only adds, and so waits for nobody.
+    """
+
+    minute = models.DateTimeField()
 
     class Meta:
         default_permissions: ClassVar = ()

@@ -1,0 +1,149 @@
+"""Sums over a window of time, read from rollups: by hour where whole hours fit, by minute at the edges."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import DateTimeField, F, Func, Max, QuerySet, Sum, Value
+from django.utils import timezone
+
+from telemetry.metrics.histogram import merged
+from telemetry.metrics.rollups import HOUR, oldest_minute, whole_hour
+from telemetry.models import HourRollup, MinuteRollup
+from telemetry.models.rollup import DIMENSIONS, SUMS
+
+CALLS = ("tool_call", "model_call")
+# Narrower windows are read by the minute.
+NARROW = 2 * HOUR
+NO_TIME = dt.timedelta(0)
+Number = int | Decimal
+
+
+@dataclass
+class Totals:
+    """What the spans of one group add up to: each of SUMS by decision, and how long they took."""
+
+    sums: dict[str, dict[str, Number]] = field(default_factory=dict)
+    durations: dict[int, int] = field(default_factory=dict)
+    longest_us: int = 0
+
+    def add(self, other: Totals) -> None:
+        for decision, sums in other.sums.items():
+            mine = self.sums.setdefault(decision, dict.fromkeys(SUMS, 0))
+            for name, number in sums.items():
+                mine[name] += number
+        self.durations = merged([self.durations, other.durations])
+        self.longest_us = max(self.longest_us, other.longest_us)
+
+    def sum(self, name: str, decisions: Sequence[str] = ()) -> Number:
+        """`decisions` are exact words; "denied" is every word that begins so. None of them: all."""
+        return sum(sums[name] for decision, sums in self.sums.items() if _is_one_of(decision, decisions))
+
+
+def _is_one_of(decision: str, wanted: Sequence[str]) -> bool:
+    return not wanted or decision in wanted or ("denied" in wanted and decision.startswith("denied"))
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which rollups: of the window [begins, ends), of these kinds and of the values that filters name."""
+
+    begins: dt.datetime
+    ends: dt.datetime
+    filters: Mapping[str, str] = field(default_factory=dict)
+    group_by: Sequence[str] = ()
+    kinds: Sequence[str] = CALLS
+
+    def __post_init__(self) -> None:
+        unknown = {*self.filters, *self.group_by} - set(DIMENSIONS)
+        if unknown:
+            raise ValueError(f"Spans are not summed up by {', '.join(sorted(unknown))}.")
+
+
+Key = tuple[dt.datetime | None, tuple[str, ...]]
+
+
+def totals(question: Question, *, step: dt.timedelta | None = None, durations: bool = True) -> dict[Key, Totals]:
+    """By (the beginning of the step or None, the values of group_by). Groups without spans are not there."""
+    found: dict[Key, Totals] = {}
+    for rows in pieces(question, step):
+        for key, part in _read(rows, question, step, durations):
+            found.setdefault(key, Totals()).add(part)
+    return found
+
+
+def pieces(question: Question, step: dt.timedelta | None) -> Iterator[QuerySet[Any]]:
+    """The tables to read and from when to when, together the window.
+
+    An edge whose minutes were dropped is read as its whole hour: the window then begins or ends at a whole one. Steps
+    that are not whole hours from a whole hour are read by the minute, however wide the window.
+    """
+    begins, ends = question.begins, question.ends
+    minutes_from = oldest_minute(timezone.now())
+    uneven = step is not None and (step % HOUR != NO_TIME or begins != whole_hour(begins))
+    by_minute = uneven or (ends - begins <= NARROW and begins >= minutes_from)
+    first, last = (ends, ends) if by_minute else (_next_hour(begins), whole_hour(ends))
+    if not by_minute and begins < minutes_from:
+        first = whole_hour(begins)
+        last = last if whole_hour(ends) >= minutes_from else _next_hour(ends)
+    if first >= last:
+        first = last = ends
+    kept = {"kind__in": list(question.kinds), **question.filters}
+    for model, low, high in (
+        (MinuteRollup, begins, first),
+        (HourRollup, first, last),
+        (MinuteRollup, last, ends),
+    ):
+        if low < high:
+            yield model._default_manager.filter(at__gte=low, at__lt=high, **kept).order_by()
+
+
+def _next_hour(moment: dt.datetime) -> dt.datetime:
+    return whole_hour(moment) if moment == whole_hour(moment) else whole_hour(moment) + HOUR
+
+
+def _read(
+    rows: QuerySet[Any], question: Question, step: dt.timedelta | None, durations: bool
+) -> Iterator[tuple[Key, Totals]]:
+    labels = list(question.group_by)
+    if step is not None:
+        origin = Value(question.begins, DateTimeField())
+        rows = rows.annotate(step=Func(Value(step), F("at"), origin, function="date_bin", output_field=DateTimeField()))
+    by = (["step"] if step is not None else []) + labels
+    summed = rows.values(*by, "decision").annotate(
+        **{f"sum_{name}": Sum(name) for name in SUMS}, longest=Max("longest_us")
+    )
+    for row in summed:
+        sums = {name: row[f"sum_{name}"] for name in SUMS}
+        yield _key(row, labels), Totals({row["decision"]: sums}, {}, row["longest"])
+    if durations:
+        yield from _durations(rows, by, labels)
+
+
+def _key(row: Mapping[str, Any], labels: Sequence[str]) -> Key:
+    return row.get("step"), tuple(row[name] for name in labels)
+
+
+def _durations(rows: QuerySet[Any], by: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[Key, Totals]]:
+    """Histograms are added up by the database: a day of them is a few hundred buckets."""
+    sql, params = rows.values(*by, "durations").query.sql_with_params()
+    names = [connection.ops.quote_name(name) for name in by]
+    columns = [*names, "held.key::int AS bucket", "sum(held.value::bigint)::bigint AS spans"]
+    grouped = ", ".join([*names, "bucket"])
+    statement = " ".join(
+        ["SELECT", ", ".join(columns), "FROM (", sql, ") rows, jsonb_each_text(durations) held GROUP BY", grouped]
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        fields = [column.name for column in cursor.description or ()]
+        found: dict[Key, dict[int, int]] = {}
+        for values in cursor:
+            row = dict(zip(fields, values, strict=True))
+            found.setdefault(_key(row, labels), {})[row["bucket"]] = row["spans"]
+    for key, held in found.items():
+        yield key, Totals({}, held)
