@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class Point(NamedTuple):
     samples: int
 
 
-def figures(  # noqa: PLR0913 (a figure is of what, from when to when, of which, by what)
+def figures(
     metric: Metric,
     *,
     begins: dt.datetime,
@@ -124,5 +124,5 @@ def _gauge(metric: Metric, question: Question) -> list[Figure]:
     ]
 
 
-def _greatest(values: Sequence[float]) -> float | None:
+def _greatest(values: Iterable[float]) -> float | None:
     return max(values, default=None)

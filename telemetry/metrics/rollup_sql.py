@@ -48,18 +48,18 @@ _BY_HOUR = """
     SELECT date_trunc('hour', at, 'UTC') AS at, $dimensions, NULL::int AS bucket, 0 AS spans, $sums, longest_us
     FROM $source WHERE at >= %(begins)s AND at < %(ends)s
     UNION ALL
-    SELECT date_trunc('hour', at, 'UTC'), $dimensions, held.key::int, held.value::bigint, $nothing, 0
-    FROM $source, jsonb_each_text(durations) AS held WHERE at >= %(begins)s AND at < %(ends)s
+    SELECT date_trunc('hour', at, 'UTC'), $dimensions, unnest(buckets), unnest(bucket_spans), $nothing, 0
+    FROM $source WHERE at >= %(begins)s AND at < %(ends)s
 """
 # `name` ranks an agent's names; those past NAMES become THE_REST, which may bring rows together: they are summed again.
 _ADD_UP = """
-INSERT INTO $target (at, $dimensions, $names, longest_us, durations)
+INSERT INTO $target (at, $dimensions, $names, longest_us, buckets, bucket_spans)
 WITH part AS ($part),
 ranked AS (
     SELECT at, origin = 'pipeline' AS own, agent, service, model, tool_name, row_number() OVER (
         PARTITION BY at, origin = 'pipeline', agent
-        ORDER BY sum(calls) FILTER (WHERE NOT starts_with(decision, 'denied')) DESC NULLS LAST, sum(calls) DESC,
-            service, model, tool_name
+        ORDER BY '$rest' IN (service, model, tool_name), sum(calls) FILTER (WHERE NOT starts_with(decision, 'denied')) DESC NULLS LAST,
+            sum(calls) DESC, service, model, tool_name
     ) AS name
     FROM part GROUP BY 1, 2, 3, 4, 5, 6
 ),
@@ -77,7 +77,8 @@ held AS (
     FROM bounded GROUP BY at, $dimensions, bucket
 )
 SELECT at, $dimensions, $capped, max(longest_us),
-    coalesce(jsonb_object_agg(bucket, spans) FILTER (WHERE bucket IS NOT NULL), '{}')
+    array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL),
+    array_agg(spans ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL)
 FROM held GROUP BY at, $dimensions
 """
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import DateTimeField, F, Func, Max, QuerySet, Sum, Value
+from django.db.models import DateTimeField, F, Func, IntegerField, Max, QuerySet, Sum, Value
 from django.utils import timezone
 
 from telemetry.metrics.histogram import merged
@@ -130,20 +130,20 @@ def _key(row: Mapping[str, Any], labels: Sequence[str]) -> Key:
 
 
 def _durations(rows: QuerySet[Any], by: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[Key, Totals]]:
-    """Histograms are added up by the database: a day of them is a few hundred buckets."""
-    sql, params = rows.values(*by, "durations").query.sql_with_params()
-    names = [connection.ops.quote_name(name) for name in by]
-    columns = [*names, "held.key::int AS bucket", "sum(held.value::bigint)::bigint AS spans"]
-    grouped = ", ".join([*names, "bucket"])
-    statement = " ".join(
-        ["SELECT", ", ".join(columns), "FROM (", sql, ") rows, jsonb_each_text(durations) held GROUP BY", grouped]
-    )
+    """Histograms are added up by the database: those of a whole day are a few hundred buckets."""
+    opened = rows.values(*by, bucket=_opened("buckets"), spans=_opened("bucket_spans"))
+    sql, params = opened.query.sql_with_params()
+    grouped = ", ".join([*map(connection.ops.quote_name, by), "bucket"])
+    statement = " ".join(["SELECT", grouped, ", sum(spans)::bigint FROM (", sql, ") AS opened GROUP BY", grouped])
+    found: dict[Key, dict[int, int]] = {}
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        fields = [column.name for column in cursor.description or ()]
-        found: dict[Key, dict[int, int]] = {}
-        for values in cursor:
-            row = dict(zip(fields, values, strict=True))
-            found.setdefault(_key(row, labels), {})[row["bucket"]] = row["spans"]
+        for *values, bucket, spans in cursor:
+            found.setdefault(_key(dict(zip(by, values, strict=True)), labels), {})[bucket] = spans
     for key, held in found.items():
         yield key, Totals({}, held)
+
+
+def _opened(array: str) -> Func:
+    """One row for each of the array's elements; two arrays of one row are opened side by side."""
+    return Func(F(array), function="unnest", output_field=IntegerField())

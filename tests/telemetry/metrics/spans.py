@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import random
 import uuid
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from telemetry.metrics.definitions import METRICS, Source
+from telemetry.metrics.figures import figures
+from telemetry.metrics.histogram import RELATIVE_ERROR
 from telemetry.models import Span
 from telemetry.recorder import record_spans
 
-NOON = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.UTC)
+# Of yesterday: minutes are kept for a week.
+NOON = dt.datetime.now(dt.UTC).replace(hour=12, minute=0, second=0, microsecond=0) - dt.timedelta(days=1)
 MINUTE = dt.timedelta(minutes=1)
 
 
@@ -27,6 +35,37 @@ def span(at: dt.datetime, ms: float = 10.0, **fields: Any) -> Span:
         end_time=at + dt.timedelta(milliseconds=ms),
         **given,
     )
+
+
+def any_spans(count: int, chance: random.Random, begins: dt.datetime, ends: dt.datetime) -> list[Span]:
+    """Spans of every kind and verdict, at any time of [begins, ends)."""
+    maybe = (None, True, False)
+    return [
+        span(
+            begins + (ends - begins) * chance.random() * 0.999,
+            chance.lognormvariate(3, 2),
+            kind=chance.choice(Span.Kind.values),
+            origin=chance.choice(Span.Origin.values),
+            service=chance.choice(("observatory", "crm")),
+            model=chance.choice(("", "small", "large")),
+            tool_name=chance.choice(("", "search", "write")),
+            agent=chance.choice(("a", "b")),
+            decision=chance.choice(("ok", "held", "error", "denied_policy", "denied_rate")),
+            cost_usd=chance.choice((None, Decimal(chance.randrange(10**6)) / 10**8)),
+            prompt_tokens=chance.choice((None, chance.randrange(5000))),
+            completion_tokens=chance.choice((None, chance.randrange(5000))),
+            retries=chance.choice((0, 0, 1, 3)),
+            fallback_used=chance.random() < 0.3,
+            confidence=chance.choice((None, 0.5, chance.random())),
+            confidence_gate_blocked=chance.choice(maybe),
+            prompt_diff_score=chance.choice((None, 0.30, chance.random())),
+            shadow_agreement=chance.choice(maybe),
+            deterministic_fallback=chance.random() < 0.3,
+            high_risk_path=chance.random() < 0.3,
+            golden_passed=chance.choice(maybe),
+        )
+        for _ in range(count)
+    ]
 
 
 def record(*spans: Span) -> None:
@@ -77,3 +116,21 @@ def worked_out(spans: Iterable[Span]) -> dict[str, float | None]:
         )
         for share in (50, 95, 99)
     }
+
+
+def assert_as_worked_out(spans: Iterable[Span], begins: dt.datetime, ends: dt.datetime, **labels: str) -> None:
+    """Every figure of the window is what the spans themselves come to; durations within the histogram's error."""
+    within = [
+        row
+        for row in spans
+        if begins <= row.start_time < ends
+        and row.kind in ("tool_call", "model_call")
+        and all(getattr(row, name) == value for name, value in labels.items())
+    ]
+    for name, expected in worked_out(within).items():
+        [figure] = figures(METRICS[name], begins=begins, ends=ends, filters=labels)
+        if expected is None or METRICS[name].source is not Source.QUANTILE:
+            assert figure.value == (None if expected is None else pytest.approx(expected)), name
+        else:
+            # PostgreSQL keeps whole microseconds, and nothing takes less than one.
+            assert figure.value == pytest.approx(expected, rel=RELATIVE_ERROR + 1e-9, abs=1.1e-6), name
