@@ -13,6 +13,8 @@ from observatory.doors.mcp.view import McpView
 from observatory.doors.proposals import CommitView, ProposalsView, ProposalView
 from observatory.doors.rest import ToolCallView, ToolsView
 from observatory.doors.results import ResultView
+from observatory.doors.telemetry_otlp import TracesView
+from observatory.doors.telemetry_spans import SpansView
 
 urlpatterns = [
     path("admin/", admin.site.urls),
@@ -28,6 +30,8 @@ urlpatterns = [
     path("proposals/<str:proposal_id>/commit", CommitView.as_view(), name="commit"),
     path("decisions", DecisionsView.as_view(), name="decisions"),
     path("results/<str:handle>", ResultView.as_view(), name="result"),
+    path("telemetry/spans", SpansView.as_view(), name="telemetry-spans"),
+    path("v1/traces", TracesView.as_view(), name="otlp-traces"),
     path("audit/events", AuditEventsView.as_view(), name="audit-events"),
     path("health", HealthView.as_view(), name="health"),
     path("health/ready", ReadyView.as_view(), name="ready"),

@@ -44,7 +44,7 @@ def parse(body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
     """
     if len(body) > max_bytes:
         raise NotCanonical("too_large", f"The body is larger than {max_bytes} bytes.")
-    if _is_deeper_than(body, max_depth):
+    if is_deeper_than(body, max_depth):
         raise NotCanonical("too_deep", f"The document nests more than {max_depth} levels.")
     try:
         text = body.decode("utf-8")
@@ -83,7 +83,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _is_deeper_than(body: bytes, max_depth: int) -> bool:
+def is_deeper_than(body: bytes, max_depth: int) -> bool:
     """True when brackets outside strings nest deeper. One pass, before any parser may recurse."""
     if body.count(b"[") + body.count(b"{") <= max_depth:
         return False

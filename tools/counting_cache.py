@@ -11,6 +11,14 @@ from typing import Any
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 
 _INCREMENT = "if redis.call('exists', KEYS[1]) == 1 then return redis.call('incrby', KEYS[1], ARGV[1]) end return false"
+# Counts only what fits, and answers the count (or -1 where it does not fit) and the milliseconds that are left.
+_TAKE = """
+local count, left = tonumber(redis.call('get', KEYS[1]) or '0'), redis.call('pttl', KEYS[1])
+if count + tonumber(ARGV[1]) > tonumber(ARGV[2]) then return {-1, left} end
+count = redis.call('incrby', KEYS[1], ARGV[1])
+if left < 0 then redis.call('pexpire', KEYS[1], ARGV[3]); left = tonumber(ARGV[3]) end
+return {count, left}
+"""
 MOST_SEEN = 10_000
 
 
@@ -41,6 +49,11 @@ class CountingClient(RedisCacheClient):
             raise ValueError(f"Key '{key}' not found.")
         return int(count)
 
+    def take(self, key: str, amount: int, most: int, seconds: int) -> tuple[int, int]:
+        """`amount` more is counted where at most `most` then are: the count, or -1; and the milliseconds left of it."""
+        count, left = self.get_client(key, write=True).eval(_TAKE, 1, key, amount, most, seconds * 1000)
+        return int(count), int(left)
+
     def clear(self) -> bool:
         self._seen.clear()
         return bool(super().clear())
@@ -50,3 +63,9 @@ class CountingCache(RedisCache):
     def __init__(self, server: Any, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._class = CountingClient
+
+    def take(self, key: str, amount: int, most: int, seconds: int) -> tuple[int, int]:
+        """As CountingClient.take, under this cache's own prefix."""
+        client = self._cache
+        assert isinstance(client, CountingClient)
+        return client.take(self.make_and_validate_key(key), amount, most, seconds)

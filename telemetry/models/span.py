@@ -1,3 +1,4 @@
+import datetime as dt
 import hashlib
 import uuid
 from typing import ClassVar
@@ -17,6 +18,11 @@ def span_row_id(trace_id: str, span_id: str, reporter: str = "") -> uuid.UUID:
     """
     name = f"{reporter}:{trace_id}:{span_id}" if reporter else f"{trace_id}:{span_id}"
     return uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16])
+
+
+def reported_row_id(reporter: str, trace_id: str, span_id: str, start_time: dt.datetime) -> uuid.UUID:
+    """As above, with when it began: that is part of the database's key, so one id is one row whatever is reported."""
+    return span_row_id(trace_id, f"{span_id}:{start_time.isoformat()}", reporter)
 
 
 class SpanQuerySet(models.QuerySet["Span"]):

@@ -1,0 +1,83 @@
+"""The only writer of reported spans: a batch at a time, each span once."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection, transaction
+
+from telemetry.ingest.checking import UNSAID
+from telemetry.models import Span, StaleMinute
+from telemetry.recorder import ensure_day
+
+# Minutes that ended this long ago may have been summed up; a span that begins in one makes them stale.
+SETTLED = dt.timedelta(minutes=2)
+AT_ONCE = 1_000
+
+# What a row of a reported span holds; the database fills in when it was recorded.
+COLUMNS = tuple(field.column for field in Span._meta.concrete_fields if field.column and field.column != "recorded_at")
+# What every row begins as: what a reporter does not say, and what only our own calls have.
+_BASE: dict[str, Any] = UNSAID | {
+    "door": "",
+    "reason": "",
+    "stage": "",
+    "policy": "",
+    "rule": "",
+    "access_subject": "",
+    "stages_us": {},
+    "attributes": {},
+}
+
+
+def write_spans(rows: Sequence[dict[str, Any]], now: dt.datetime) -> int:
+    """How many of the rows were new; the others are stored already. All of them or none are written.
+
+    Locks: rows by their ids, then minutes, each in order, so that two batches of the same spans never wait for each
+    other in a circle.
+    """
+    for day in sorted({row["start_time"].date() for row in rows}):
+        # In a transaction of its own: the lock that a new partition takes would keep all others from writing.
+        with transaction.atomic():
+            ensure_day(day)
+    ordered = sorted(rows, key=lambda row: row["id"].bytes)
+    with transaction.atomic():
+        written = sum(_insert(ordered[first : first + AT_ONCE]) for first in range(0, len(ordered), AT_ONCE))
+        if written:
+            _note_stale({_minute(row["start_time"]) for row in rows if row["start_time"] < now - SETTLED})
+    return written
+
+
+def _insert(rows: Sequence[dict[str, Any]]) -> int:
+    """One statement: each row is the base and what it says beside that."""
+    table = connection.ops.quote_name(Span._meta.db_table)
+    columns = ", ".join(map(connection.ops.quote_name, COLUMNS))
+    said = [{name: value for name, value in row.items() if value is not _BASE.get(name)} for row in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({columns}) SELECT {columns}"  # noqa: S608 (names of the model's own columns)
+            f" FROM json_populate_recordset(json_populate_record(NULL::{table}, %s), %s) ON CONFLICT DO NOTHING",
+            [json.dumps(_BASE), json.dumps(said, default=str)],
+        )
+        return int(cursor.rowcount)
+
+
+def _note_stale(minutes: set[dt.datetime]) -> None:
+    """The minutes will be summed up again.
+
+    A row that is there already is locked all the same: whoever takes it to sum its minute up waits for this
+    transaction, and so sees its spans.
+    """
+    if not minutes:
+        return
+    table = connection.ops.quote_name(StaleMinute._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (minute) SELECT unnest(%s::timestamptz[])"
+            " ON CONFLICT (minute) DO UPDATE SET minute = EXCLUDED.minute",
+            [sorted(minutes)],
+        )
+
+
+def _minute(moment: dt.datetime) -> dt.datetime:
+    return moment.replace(second=0, microsecond=0)
