@@ -122,9 +122,17 @@ def _without(value: Any, secret: str) -> Any:
 
 
 def _seconds(header: str | None, fact: Any) -> float | None:
+    """What the header asks for, else the fact of the body."""
+    told = retry_after_s(header)
+    if told is not None:
+        return told
+    if isinstance(fact, int | float) and not isinstance(fact, bool) and 0 <= fact < 10**9:
+        return float(fact)
+    return None
+
+
+def retry_after_s(header: str | None) -> float | None:
     """Retry-After in seconds; its other form, a date, is not read."""
     if header is not None and header.isascii() and header.isdigit() and len(header) <= 9:
         return float(header)
-    if isinstance(fact, int | float) and not isinstance(fact, bool) and 0 <= fact < 10**9:
-        return float(fact)
     return None
