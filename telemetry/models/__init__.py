@@ -1,19 +1,14 @@
-from telemetry.models.alert import (
-    AlertChannel,
-    AlertInstance,
-    AlertNotification,
-    AlertRule,
-    AlertSilence,
-    AlertState,
-    AlertTransition,
-)
+from telemetry.models.alert import AlertInstance, AlertRule, AlertRuleHealth, AlertState, AlertTransition
 from telemetry.models.audit import AuditEvent
+from telemetry.models.channel import AlertChannel
 from telemetry.models.export import SpanExport
 from telemetry.models.heartbeat import Heartbeat
+from telemetry.models.notification import AlertNotification
 from telemetry.models.payload import Payload
 from telemetry.models.price import PriceOverride
 from telemetry.models.refusal import RefusalCount
 from telemetry.models.rollup import HourRollup, MinuteRollup, RollupWatermark, StaleMinute
+from telemetry.models.silence import AlertSilence
 from telemetry.models.span import Span
 
 __all__ = (
@@ -21,6 +16,7 @@ __all__ = (
     "AlertInstance",
     "AlertNotification",
     "AlertRule",
+    "AlertRuleHealth",
     "AlertSilence",
     "AlertState",
     "AlertTransition",

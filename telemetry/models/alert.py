@@ -1,6 +1,5 @@
-"""Alert rules, the alerts that they raised, who is told of them, and when nobody is to be told."""
+"""Alert rules, and the alerts that they raised."""
 
-import uuid
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -11,48 +10,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from telemetry.append_only import AppendOnlyModel, AppendOnlyQuerySet
-
-
-class AlertChannel(models.Model):
-    """A way to tell people or machines of alerts."""
-
-    class Kind(models.TextChoices):
-        EMAIL = "email", "E-mail"
-        SLACK = "slack", "Slack"
-        WEBHOOK = "webhook", "Webhook (Standard Webhooks)"
-        PAGERDUTY = "pagerduty", "PagerDuty (Events v2)"
-
-    name = models.CharField(max_length=60, unique=True, help_text="e.g. on call")
-    kind = models.CharField(max_length=9, choices=Kind.choices)
-    recipients = models.TextField(
-        blank=True, default="", help_text="For e-mail: addresses, one a line, e.g. oncall@example.com."
-    )
-    url = models.CharField(
-        "URL",
-        max_length=500,
-        blank=True,
-        default="",
-        help_text="For Slack the incoming webhook's address, which is a secret itself and is stored encrypted; for a "
-        "webhook the receiver's, e.g. https://alerts.example.com/hook. PagerDuty has a fixed one.",
-    )
-    sealed_secret = models.BinaryField(null=True, editable=False)
-    enabled = models.BooleanField(default=True, help_text="Off: nothing is sent through it.")
-    last_sent_at = models.DateTimeField(null=True, editable=False)
-    last_error = models.CharField(max_length=300, blank=True, default="", editable=False)
-    last_failed_at = models.DateTimeField(null=True, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        ordering: ClassVar = ["name"]
-        permissions: ClassVar = [("test_alertchannel", "Can send a test through an alert channel")]
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                condition=Q(kind__in=["email", "slack", "webhook", "pagerduty"]), name="alert_channel_kind_known"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
+from telemetry.models.channel import AlertChannel
 
 
 class AlertRule(models.Model):
@@ -161,6 +119,31 @@ class AlertState(models.TextChoices):
     RESOLVED = "resolved", "Resolved"
 
 
+class AlertRuleHealth(models.Model):
+    """How a rule's last evaluation went; written by workers, so that it stands apart from what operators say."""
+
+    rule = models.OneToOneField(AlertRule, on_delete=models.CASCADE, related_name="health", primary_key=True)
+    evaluated_at = models.DateTimeField(null=True, help_text="The end of the last window that was looked at.")
+    label_sets = models.PositiveIntegerField(default=0)
+    left_out = models.PositiveIntegerField(
+        default=0, help_text="Label sets out of bounds beyond the most that are kept."
+    )
+    error = models.CharField(max_length=300, blank=True, default="")
+    failed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions: ClassVar = ()
+
+    def __str__(self) -> str:
+        return self.error or "well"
+
+
+class AlertInstanceQuerySet(models.QuerySet["AlertInstance"]):
+    def open(self) -> "AlertInstanceQuerySet":
+        """Out of bounds: those that fire, and those that may soon."""
+        return self.filter(state__in=(AlertState.PENDING, AlertState.FIRING))
+
+
 class AlertInstance(models.Model):
     """Where one rule stands for one set of labels. Only telemetry/alerts/ moves it: compare-and-swap on `version`."""
 
@@ -177,6 +160,9 @@ class AlertInstance(models.Model):
     value = models.FloatField(null=True)
     samples = models.BigIntegerField(default=0)
     evaluated_at = models.DateTimeField(help_text="The end of the window that it was last looked at for.")
+    revision = models.PositiveIntegerField(default=1, db_default=1, help_text="Of the rule that it was looked at by.")
+
+    objects = AlertInstanceQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-since"]
@@ -220,82 +206,3 @@ class AlertTransition(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.rule_name}: {self.was} to {self.became}"
-
-
-class AlertNotificationQuerySet(models.QuerySet["AlertNotification"]):
-    def due(self) -> "AlertNotificationQuerySet":
-        """By the database's clock, whichever worker asks."""
-        return self.filter(next_attempt_at__lte=Now())
-
-
-class AlertNotification(models.Model):
-    """One message of one alert to one channel: queued with the change that it tells of, sent by a worker.
-
-    Without a next attempt it is over: sent, silenced, or given up with its last error.
-    """
-
-    class Kind(models.TextChoices):
-        FIRING = "firing", "Fires"
-        REPEAT = "repeat", "Still fires"
-        RESOLVED = "resolved", "Resolved"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    instance = models.ForeignKey(AlertInstance, on_delete=models.PROTECT, related_name="notifications")
-    channel = models.ForeignKey(AlertChannel, on_delete=models.PROTECT, related_name="notifications")
-    kind = models.CharField(max_length=8, choices=Kind.choices)
-    episode = models.UUIDField()
-    sequence = models.PositiveIntegerField(default=0, help_text="Counts repetitions within the episode.")
-    message = models.JSONField(help_text="Labels and numbers only.")
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True)
-    sent_at = models.DateTimeField(null=True)
-    silenced_by = models.ForeignKey(
-        "telemetry.AlertSilence", null=True, blank=True, on_delete=models.PROTECT, related_name="silenced"
-    )
-    last_error = models.CharField(max_length=300, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now)
-
-    objects = AlertNotificationQuerySet.as_manager()
-
-    class Meta:
-        ordering: ClassVar = ["-created_at"]
-        default_permissions: ClassVar = ("view",)
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["instance", "channel", "episode", "kind", "sequence"], name="alert_told_once"
-            ),
-            models.CheckConstraint(condition=Q(sent_at=None) | Q(next_attempt_at=None), name="alert_sent_is_over"),
-        ]
-        indexes: ClassVar = [
-            # the sender: what is due, the oldest first
-            models.Index(fields=["next_attempt_at"], condition=Q(next_attempt_at__isnull=False), name="alert_due"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.instance_id} to {self.channel_id}"
-
-
-class AlertSilence(models.Model):
-    """For a time nobody is told of certain alerts; their state goes on. Every matcher that is given must fit."""
-
-    rule = models.ForeignKey(
-        AlertRule, null=True, blank=True, on_delete=models.PROTECT, help_text="Only alerts of this rule. Empty: any."
-    )
-    service = models.CharField(max_length=80, blank=True, default="", help_text="Only this service. Empty: any.")
-    model = models.CharField(max_length=120, blank=True, default="", help_text="Only this model. Empty: any.")
-    tool_name = models.CharField("tool", max_length=64, blank=True, default="", help_text="Only this. Empty: any.")
-    agent = models.CharField(max_length=80, blank=True, default="", help_text="Only this agent. Empty: any.")
-    starts_at = models.DateTimeField(default=timezone.now)
-    ends_at = models.DateTimeField(help_text="A silence always ends.")
-    why = models.CharField(max_length=300, help_text="e.g. the CRM is being upgraded, change 4711.")
-    created_by = models.CharField(max_length=150, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        ordering: ClassVar = ["-ends_at"]
-        constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(ends_at__gt=models.F("starts_at")), name="silence_ends_after_start"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.rule or 'any rule'} until {self.ends_at:%Y-%m-%d %H:%M}"

@@ -9,6 +9,7 @@ class Heartbeat(models.Model):
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()
     failures = models.PositiveBigIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True, default="", db_default="")
 
     class Meta:
         default_permissions: ClassVar = ("view",)
