@@ -137,7 +137,7 @@ def _within(terms: Terms, standing: Standing, at: dt.datetime, now: dt.datetime)
 
 
 def _told_again(terms: Terms, standing: Standing, now: dt.datetime) -> Step:
-    """While it fires people are told again, also where there are no newer figures: the message says how old they are."""
+    """While it fires people are told again, also without newer figures: the message says how old they are."""
     if standing.state != AlertState.FIRING or not terms.repeat_s or standing.told_at is None:
         return Step(standing)
     if now - standing.told_at < dt.timedelta(seconds=terms.repeat_s):
