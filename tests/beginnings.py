@@ -1,4 +1,4 @@
-"""What every installation begins with: groups, and the tools that are code. The tools are made by the product's own act
+"""What every installation begins with: groups, alert rules, and the tools that are code. The tools are made by the product's own act
 once in a test run; from then on the same rows are put back, since making them takes longer than most tests."""
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from observatory.groups import create_groups
+from telemetry.alerts.defaults import create_default_rules
 from tools.actions.tools import sync_python_tools
 from tools.models import Tool, ToolVersion
 from tools.registry import registered
@@ -18,8 +19,9 @@ _kept: dict[tuple[tuple[str, str], ...], list[list[Any]]] = {}
 
 
 def begin() -> None:
-    """Groups, tools and their versions are there, as `migrate` and `sync` make them."""
+    """Groups, alert rules, tools and their versions are there, as `migrate` and `sync` make them."""
     create_groups()
+    create_default_rules()
     declared = tuple(sorted((name, tool.declaration.digest) for name, tool in registered().items()))
     if Tool.objects.exists():
         sync_python_tools()

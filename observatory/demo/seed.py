@@ -12,6 +12,7 @@ from observatory.demo.models import Customer, Incident, Service
 from observatory.demo.seed_business import seed_business
 from observatory.demo.seed_upstream import ALLOWED, seed_upstream
 from observatory.groups import OPERATORS, POLICY_EDITORS, create_groups
+from telemetry.alerts.defaults import create_default_rules
 from telemetry.recorder import SYSTEM
 from telemetry.tasks import create_partitions
 from tools.actions.agents import issue_key, save_agent
@@ -32,6 +33,7 @@ def seed() -> None:
     """Customers, incidents, people, tools, two policies, two agents and their keys are there."""
     create_partitions()
     create_groups()
+    create_default_rules()
     seed_data()
     owner, second_owner = _people()
     sync_python_tools()
