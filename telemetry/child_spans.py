@@ -9,14 +9,15 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
 from telemetry.models import Span
 from telemetry.models.span import span_row_id
+from telemetry.prices import cost_of
 from telemetry.redaction import redact_text
+from telemetry.tokens import ESTIMATE, REPORTED, estimate_tokens, usage_of
 from telemetry.trace_context import TraceContext
 from telemetry.visible import visible
 
@@ -39,12 +40,19 @@ class ChildSpan:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     token_source: str = ""
-    cost_usd: Decimal | None = None
-    cost_source: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
 
+    def count_tokens(self, answer: Any, sent: str, received: str) -> None:
+        """Tokens as the model's answer reports them, else estimated of what was sent and received."""
+        reported = usage_of(answer)
+        self.prompt_tokens, self.completion_tokens = reported or (estimate_tokens(sent), estimate_tokens(received))
+        self.token_source = REPORTED if reported else ESTIMATE
+
     def as_row(self, of_the_call: Mapping[str, Any]) -> Span:
-        """The span's row, with what it has in common with the call's."""
+        """The span's row, with what it has in common with the call's. A model call is priced by one query."""
+        cost_usd, cost_source = cost_of(
+            self.provider, self.model, self.prompt_tokens, self.completion_tokens, self.start_time
+        )
         return Span(
             id=span_row_id(self.trace.trace_id, self.trace.span_id),
             trace_id=self.trace.trace_id,
@@ -61,8 +69,8 @@ class ChildSpan:
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
             token_source=self.token_source,
-            cost_usd=self.cost_usd,
-            cost_source=self.cost_source,
+            cost_usd=cost_usd,
+            cost_source=cost_source,
             attributes=self.attributes,
             **of_the_call,
         )

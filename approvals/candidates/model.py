@@ -83,7 +83,10 @@ def _completion(call: ToolCall, prompt: str, temperature: float, deadline: float
         if response.status != 200:
             span.error_type = str(response.status)
             raise _Unavailable(f"The model endpoint answered status {response.status}.")
-        return _content(_read(response.body))
+        answer = _read(response.body)
+        text = _content(answer)
+        span.count_tokens(answer, INSTRUCTION + prompt, text)
+        return text
 
 
 def _headers() -> dict[str, str]:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("telemetry", "0007_late_minutes"),
+        ("telemetry", "0007_rollups_add_up"),
     ]
 
     operations = [

@@ -3,6 +3,7 @@
 import json
 import threading
 from contextlib import suppress
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -16,6 +17,7 @@ from approvals.candidates.demo import TEMPERATURES, generate
 from approvals.integrity import Assessment, assess
 from approvals.models import CandidateSource, IntegritySettings, PromptBaseline
 from approvals.scoring import Weights, composite_score, is_blocked, prompt_hash, signals_of
+from telemetry.models import PriceOverride
 from telemetry.trace_context import continue_or_start
 from tools.contract import Door, Intent, Stop, ToolCall
 from tools.models import Tool
@@ -123,9 +125,31 @@ def test_each_question_to_the_model_is_a_span_that_the_endpoint_continues(endpoi
         ("model_call", "openai", "small-1", ""),
         ("model_call", "openai", "small-1", error),
     ]
+    assert [span.token_source for span in propose.spans] == ["estimate", "" if error else "estimate"]
     sent = [headers["traceparent"].split("-")[1:3] for _, headers, _ in endpoint.asked]
     assert sent == [[span.trace_id, span.span_id] for span in propose.spans]
     assert "acct_1" not in str([vars(span) for span in propose.spans])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("usage", "provider", "counted", "cost_usd", "source"),
+    [
+        ({"prompt_tokens": 1000, "completion_tokens": 500}, "ours", (1000, 500, "reported"), "0.00700000", "override"),
+        ({"prompt_tokens": 1000, "completion_tokens": 500}, "", (1000, 500, "reported"), None, ""),
+        (None, "ours", (57, 5, "estimate"), "0.00016400", "override"),
+    ],
+)
+def test_questions_to_the_model_have_tokens_and_a_price(
+    endpoint, propose, settings, usage, provider, counted, cost_usd, source
+):
+    settings.MODEL_PROVIDER = provider
+    PriceOverride.objects.create(provider="ours", model="small-1", input_usd=2, output_usd=10)
+    endpoint.answers = [(200, {}, json.dumps(SAID | ({"usage": usage} if usage else {})).encode())]
+    propose("Send 100 to acct_1")
+    for span in propose.spans:
+        assert (span.prompt_tokens, span.completion_tokens, span.token_source) == counted
+        assert (span.cost_usd, span.cost_source) == (Decimal(cost_usd) if cost_usd else None, source)
 
 
 @pytest.mark.django_db
