@@ -245,7 +245,6 @@ def enter(page: Any, live_server: Any, name: str) -> None:
     page.wait_for_url(f"{live_server.url}/admin/")
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_new_key_when_made_in_a_browser_is_shown_once_and_works(page: Any, live_server: Any, world: Any) -> None:
     policy = world.allowing()
@@ -269,7 +268,6 @@ def test_new_key_when_made_in_a_browser_is_shown_once_and_works(page: Any, live_
         assert json.load(answer)["results"][0]["name"] == "ACME AB"
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_held_call_when_bob_approves_it_in_a_browser_runs(
     page: Any, live_server: Any, world: Any, held: PendingAction, page_errors: list[str]
@@ -293,7 +291,6 @@ def test_held_call_when_bob_approves_it_in_a_browser_runs(
     assert "checked with the customer" in page.locator(".plain-table").inner_text()
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_hostile_arguments_when_shown_in_a_browser_do_nothing(page: Any, live_server: Any, world: Any) -> None:
     dialogs: list[str] = []

@@ -67,7 +67,6 @@ def editor(page: Any, live_server: Any, world: World) -> Any:
     assert dialogs == []
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_policy_when_edited_published_and_rolled_back(editor: Any, live_server: Any, world: World) -> None:
     page, policy = editor, world.allowing("search_customer")
@@ -108,7 +107,6 @@ def test_policy_when_edited_published_and_rolled_back(editor: Any, live_server: 
     assert [event.actor for event in actors.filter(actor_kind="operator")] == ["edda"] * 3
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_rule_editor_when_something_is_wrong_says_so_at_the_field(editor: Any, live_server: Any, world: World) -> None:
     page, policy = editor, world.allowing()
@@ -130,7 +128,6 @@ def test_rule_editor_when_something_is_wrong_says_so_at_the_field(editor: Any, l
     assert policy.rules.count() == 1
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_rule_editor_when_the_effect_changes_shows_its_fields_only(editor: Any, live_server: Any, world: World) -> None:
     page, policy = editor, world.allowing()
@@ -150,7 +147,6 @@ def test_rule_editor_when_the_effect_changes_shows_its_fields_only(editor: Any, 
     assert policy.rules.get(name="Fine").quorum == 1
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_texts_when_hostile_are_text_on_every_page(editor: Any, live_server: Any, world: World) -> None:
     page, policy = editor, world.allowing(name="plain")
@@ -190,7 +186,6 @@ def test_texts_when_hostile_are_text_on_every_page(editor: Any, live_server: Any
     page.get_by_text("Rule by rule").wait_for()
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_http_tool_when_described_in_admin(editor: Any, live_server: Any, world: World) -> None:
     page = editor

@@ -319,7 +319,6 @@ def test_all_groups_see_the_lists_and_others_do_not(world, model):
     assert signed_in(world.charlie).get(address).status_code == 403
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_scores_are_tried_saved_and_read_in_a_browser_on_a_phone(page, live_server, world, agent):
     """Under the real content policy: the fixture fails on any complaint of the console."""

@@ -9,7 +9,7 @@ from django.test import Client
 
 from observatory.login_throttle import LOGIN_TRIES
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PASSWORD = "a long enough pass phrase"
 DESKTOP = {"width": 1280, "height": 900}

@@ -266,7 +266,6 @@ def test_credential_when_it_can_not_be_stored_says_why(
 # in a real browser
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_form_and_decisions_when_done_by_keyboard(
     page: Any, page_errors: list[str], live_server: Any, world: World, shelf: Shelf

@@ -309,7 +309,6 @@ def test_reason_when_it_is_too_long_is_refused_and_everything_is_shown_again(
 # in a browser
 
 
-@pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_three_when_approved_in_a_browser_and_one_has_changed(
     page: Any, live_server: Any, world: Any, three: list[PendingAction], told: Any
