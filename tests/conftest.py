@@ -47,7 +47,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What opens a browser belongs to the slow tests: together they would be a third of the quick ones' time."""
     for item in items:
-        if "page" in getattr(item, "fixturenames", ()):
+        if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
             item.add_marker("slow")
 
