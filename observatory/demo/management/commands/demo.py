@@ -16,7 +16,14 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from mcp_observatory import ToolClient
 
-from observatory.demo import environment, planner_scenario, real_world_scenario, two_phase_scenario, upstream_scenario
+from observatory.demo import (
+    environment,
+    planner_scenario,
+    real_world_scenario,
+    telemetry_scenario,
+    two_phase_scenario,
+    upstream_scenario,
+)
 from observatory.demo.catalogue import CATALOGUE
 from observatory.demo.invoking import AnsweredOtherwise
 from observatory.demo.scenarios import WORKFLOW_TOOLS, run
@@ -52,6 +59,7 @@ class Command(BaseCommand):
             self._workflow(address)
             self._two_phases(address)
             self._upstream(address)
+            telemetry_scenario.run(address, settings.DEMO_API_KEY, self.stdout.write)
             if once:
                 self.stdout.write("\nThe workflow is done; without --once it keeps serving.\n")
             else:
