@@ -10,6 +10,7 @@ from observatory.doors.authorization import ResourceMetadataView
 from observatory.doors.decisions import DecisionsView
 from observatory.doors.health import HealthView, ReadyView
 from observatory.doors.mcp.view import McpView
+from observatory.doors.metrics import FiguresView, PrometheusView
 from observatory.doors.proposals import CommitView, ProposalsView, ProposalView
 from observatory.doors.rest import ToolCallView, ToolsView
 from observatory.doors.results import ResultView
@@ -33,6 +34,8 @@ urlpatterns = [
     path("telemetry/spans", SpansView.as_view(), name="telemetry-spans"),
     path("v1/traces", TracesView.as_view(), name="otlp-traces"),
     path("audit/events", AuditEventsView.as_view(), name="audit-events"),
+    path("telemetry/metrics", FiguresView.as_view(), name="figures"),
+    path("metrics", PrometheusView.as_view(), name="prometheus"),
     path("health", HealthView.as_view(), name="health"),
     path("health/ready", ReadyView.as_view(), name="ready"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

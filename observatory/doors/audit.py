@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from observatory.doors import openapi
+from observatory.doors.parameters import number, refuse_unknown, text
 from observatory.doors.problem import Refusal
 from observatory.doors.renderers import JSONLinesRenderer
 from telemetry.connections import release_connection
@@ -43,13 +44,11 @@ class AuditEventsView(APIView):
 
 def _filtered(request: Request) -> tuple[Any, int]:
     given = request.query_params
-    unknown = set(given) - FILTERS
-    if unknown:
-        raise Refusal("invalid_parameter", f"Unknown filter: {', '.join(sorted(unknown))[:100]}.")
+    refuse_unknown(given, FILTERS)
     rows = AuditEvent.objects.order_by("id")
     for name, column in EQUAL_FILTERS.items():
         if name in given:
-            rows = rows.filter(**{column: _text(given[name])})
+            rows = rows.filter(**{column: text(given[name])})
     if "type" in given and given["type"] not in EVENT_TYPES:
         raise Refusal("invalid_parameter", "There is no such event type.")
     if "from" in given:
@@ -57,14 +56,8 @@ def _filtered(request: Request) -> tuple[Any, int]:
     if "to" in given:
         rows = rows.filter(occurred_at__lt=_moment(given["to"]))
     if "after" in given:
-        rows = rows.filter(id__gt=_number(given["after"], 2**63 - 1))
-    return rows, _number(given.get("limit", str(MOST)), MOST)
-
-
-def _text(value: str) -> str:
-    if "\x00" in value or len(value) > 150:
-        raise Refusal("invalid_parameter", "A filter is at most 150 characters.")
-    return value
+        rows = rows.filter(id__gt=number(given["after"], 2**63 - 1))
+    return rows, number(given.get("limit", str(MOST)), MOST)
 
 
 def _moment(value: str) -> Any:
@@ -79,12 +72,6 @@ def _moment(value: str) -> Any:
         return (moment if timezone.is_aware(moment) else timezone.make_aware(moment)).astimezone(dt.UTC)
     except OverflowError:
         raise Refusal("invalid_parameter", "The time is out of range.") from None
-
-
-def _number(value: str, most: int) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 19 or int(value) > most:
-        raise Refusal("invalid_parameter", f"A whole number, at most {most}.")
-    return int(value)
 
 
 def _lines(rows: Any, limit: int) -> Iterator[bytes]:

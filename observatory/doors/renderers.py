@@ -1,5 +1,6 @@
 from typing import Any
 
+from prometheus_client import exposition, openmetrics
 from rest_framework.renderers import JSONRenderer
 
 
@@ -11,3 +12,22 @@ class JSONLinesRenderer(JSONRenderer):
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
         return super().render(data, "application/json", renderer_context)
+
+
+class PrometheusRenderer(JSONRenderer):
+    """A collector as Prometheus' text; a refusal is rendered as the JSON it is."""
+
+    media_type = "text/plain"
+    format = "txt"
+    write: Any = staticmethod(exposition.generate_latest)
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
+        if not hasattr(data, "collect"):
+            return super().render(data, "application/json", renderer_context)
+        return self.write(data)
+
+
+class OpenMetricsRenderer(PrometheusRenderer):
+    media_type = "application/openmetrics-text"
+    format = "openmetrics"
+    write: Any = staticmethod(openmetrics.exposition.generate_latest)

@@ -7,8 +7,9 @@ from telemetry.metrics.histogram import GAMMA
 from telemetry.models import HourRollup, MinuteRollup, Span
 from telemetry.models.rollup import DIMENSIONS, SUMS, THE_REST
 
-# So many names (service, model and tool together) of one agent's spans are kept apart in a row of time: an agent that
-# makes up a new name for each span fills no table. Those that ran most often stay.
+# So many names (service, model and tool together) of one agent's spans are kept apart in a step of time: an agent that
+# makes up a new name for each span fills no table. What ran comes before what was only ever denied, so that nobody
+# hides the one behind the other; then who was there first, so that a sum seldom gives up what it had.
 NAMES = 200
 # Each sum over spans, in the order of SUMS.
 _OF_SPANS = {
@@ -37,7 +38,7 @@ _MOST = dict.fromkeys(SUMS, 2**63 - 1) | {"cost_usd": 10**12 - 1}
 _BY_MINUTE = """
     SELECT date_trunc('minute', start_time, 'UTC') AS at, $dimensions,
         ceil(ln(greatest(us, 1) / 1000.0::float8) / ln($gamma::float8))::int AS bucket, count(*) AS spans,
-        $sums, max(us) AS longest_us
+        $sums, max(us) AS longest_us, min(start_time) AS first_at
     FROM (
         SELECT *, (extract(epoch FROM end_time - start_time) * 1000000)::bigint AS us
         FROM $source WHERE start_time >= %(begins)s AND start_time < %(ends)s
@@ -45,21 +46,22 @@ _BY_MINUTE = """
     GROUP BY 1, $dimensions, bucket
 """
 _BY_HOUR = """
-    SELECT date_trunc('hour', at, 'UTC') AS at, $dimensions, NULL::int AS bucket, 0 AS spans, $sums, longest_us
+    SELECT date_trunc('hour', at, 'UTC') AS at, $dimensions, NULL::int AS bucket, 0 AS spans, $sums, longest_us,
+        first_at
     FROM $source WHERE at >= %(begins)s AND at < %(ends)s
     UNION ALL
-    SELECT date_trunc('hour', at, 'UTC'), $dimensions, unnest(buckets), unnest(bucket_spans), $nothing, 0
+    SELECT date_trunc('hour', at, 'UTC'), $dimensions, unnest(buckets), unnest(bucket_spans), $nothing, 0, first_at
     FROM $source WHERE at >= %(begins)s AND at < %(ends)s
 """
 # `name` ranks an agent's names; those past NAMES become THE_REST, which may bring rows together: they are summed again.
 _ADD_UP = """
-INSERT INTO $target (at, $dimensions, $names, longest_us, buckets, bucket_spans)
+INSERT INTO $target (at, $dimensions, $names, longest_us, first_at, buckets, bucket_spans)
 WITH part AS ($part),
 ranked AS (
     SELECT at, origin = 'pipeline' AS own, agent, service, model, tool_name, row_number() OVER (
         PARTITION BY at, origin = 'pipeline', agent
-        ORDER BY '$rest' IN (service, model, tool_name), sum(calls) FILTER (WHERE NOT starts_with(decision, 'denied')) DESC NULLS LAST,
-            sum(calls) DESC, service, model, tool_name
+        ORDER BY '$rest' IN (service, model, tool_name), bool_and(starts_with(decision, 'denied')), min(first_at),
+            service, model, tool_name
     ) AS name
     FROM part GROUP BY 1, 2, 3, 4, 5, 6
 ),
@@ -68,15 +70,16 @@ bounded AS (
         CASE WHEN name > $most AND NOT own THEN '$rest' ELSE part.service END AS service,
         CASE WHEN name > $most AND part.model <> '' THEN '$rest' ELSE part.model END AS model,
         CASE WHEN name > $most AND part.tool_name <> '' THEN '$rest' ELSE part.tool_name END AS tool_name,
-        bucket, spans, $names, longest_us
+        bucket, spans, $names, longest_us, first_at
     FROM part JOIN ranked ON part.at = ranked.at AND (part.origin = 'pipeline') = own AND part.agent = ranked.agent
         AND part.service = ranked.service AND part.model = ranked.model AND part.tool_name = ranked.tool_name
 ),
 held AS (
-    SELECT at, $dimensions, bucket, sum(spans) AS spans, $summed, max(longest_us) AS longest_us
+    SELECT at, $dimensions, bucket, sum(spans) AS spans, $summed, max(longest_us) AS longest_us,
+        min(first_at) AS first_at
     FROM bounded GROUP BY at, $dimensions, bucket
 )
-SELECT at, $dimensions, $capped, max(longest_us),
+SELECT at, $dimensions, $capped, max(longest_us), min(first_at),
     array_agg(bucket ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL),
     array_agg(spans ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL)
 FROM held GROUP BY at, $dimensions

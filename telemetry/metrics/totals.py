@@ -120,17 +120,16 @@ def _read(
     )
     for row in summed:
         sums = {name: row[f"sum_{name}"] for name in SUMS}
-        yield _key(row, labels), Totals({row["decision"]: sums}, {}, row["longest"])
+        key = row.get("step"), tuple(row[name] for name in labels)
+        yield key, Totals({row["decision"]: sums}, {}, row["longest"])
     if durations:
-        yield from _durations(rows, by, labels)
+        for key, held in histograms(rows, labels, by_step=step is not None).items():
+            yield key, Totals({}, held)
 
 
-def _key(row: Mapping[str, Any], labels: Sequence[str]) -> Key:
-    return row.get("step"), tuple(row[name] for name in labels)
-
-
-def _durations(rows: QuerySet[Any], by: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[Key, Totals]]:
-    """Histograms are added up by the database: those of a whole day are a few hundred buckets."""
+def histograms(rows: QuerySet[Any], labels: Sequence[str], *, by_step: bool = False) -> dict[Key, dict[int, int]]:
+    """How long spans took, by labels: added up by the database, for those of a day are a few hundred buckets."""
+    by = [*(["step"] if by_step else []), *labels]
     opened = rows.values(*by, bucket=_opened("buckets"), spans=_opened("bucket_spans"))
     sql, params = opened.query.sql_with_params()
     grouped = ", ".join([*map(connection.ops.quote_name, by), "bucket"])
@@ -139,9 +138,9 @@ def _durations(rows: QuerySet[Any], by: Sequence[str], labels: Sequence[str]) ->
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         for *values, bucket, spans in cursor:
-            found.setdefault(_key(dict(zip(by, values, strict=True)), labels), {})[bucket] = spans
-    for key, held in found.items():
-        yield key, Totals({}, held)
+            key = (values[0], tuple(values[1:])) if by_step else (None, tuple(values))
+            found.setdefault(key, {})[bucket] = spans
+    return found
 
 
 def _opened(array: str) -> Func:

@@ -7,6 +7,12 @@ def histogram_columns(model: str) -> list[migrations.operations.base.Operation]:
         migrations.RemoveField(model, "durations"),
         migrations.AddField(model, "buckets", ArrayField(models.SmallIntegerField(), default=list, size=None)),
         migrations.AddField(model, "bucket_spans", ArrayField(models.IntegerField(), default=list, size=None)),
+        migrations.AddField(
+            model,
+            "first_at",
+            models.DateTimeField(default=None, help_text="When the first of these spans began."),
+            preserve_default=False,
+        ),
     ]
 
 

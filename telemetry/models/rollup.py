@@ -66,6 +66,7 @@ class Rollup(models.Model):
     golden_failures = models.BigIntegerField(default=0)
     duration_us = models.BigIntegerField(default=0)
     longest_us = models.BigIntegerField(default=0)
+    first_at = models.DateTimeField(help_text="When the first of these spans began.")
     buckets = ArrayField(models.SmallIntegerField(), default=list)
     bucket_spans = ArrayField(models.IntegerField(), default=list)
 

@@ -126,7 +126,7 @@ def test_a_series_is_the_figure_of_each_step():
 
 def test_a_window_before_what_minutes_are_kept_for_is_read_by_the_hour():
     hour = NOON - dt.timedelta(days=30)
-    HourRollup.objects.create(at=hour, origin="pipeline", kind="tool_call", service="observatory", calls=7)
+    HourRollup.objects.create(at=hour, origin="pipeline", kind="tool_call", service="s", calls=7, first_at=hour)
     RollupWatermark.objects.create(at=NOON)
     assert MinuteRollup.objects.count() == 0
     assert one("total_calls", hour + 20 * MINUTE, hour + 50 * MINUTE).value == 7

@@ -20,11 +20,17 @@ SECOND = dt.timedelta(seconds=1)
 
 
 def rows(model):
-    return sorted(map(str, model.objects.values("at", *DIMENSIONS, *SUMS, "longest_us", "buckets", "bucket_spans")))
+    return sorted(
+        map(str, model.objects.values("at", *DIMENSIONS, *SUMS, "longest_us", "first_at", "buckets", "bucket_spans"))
+    )
 
 
 def calls(model=MinuteRollup, **fields):
     return sum(model.objects.filter(**fields).values_list("calls", flat=True))
+
+
+def fields_of(calls, first_at):
+    return {"origin": "pipeline", "kind": "tool_call", "service": "s", "calls": calls, "first_at": first_at}
 
 
 def test_a_minute_is_summed_up_twenty_seconds_after_its_end():
@@ -116,7 +122,7 @@ def test_an_hour_whose_minutes_were_dropped_is_made_again_of_all_its_spans():
 def test_an_hour_whose_spans_were_dropped_keeps_its_sums(settings):
     settings.SPAN_DAYS = 20
     ancient = NOON - dt.timedelta(days=40)
-    HourRollup.objects.create(at=ancient, origin="pipeline", kind="tool_call", service="observatory", calls=9)
+    HourRollup.objects.create(at=ancient, **fields_of(9, ancient))
     record(span(ancient))
     roll_up(NOON)
     assert calls(HourRollup, at=ancient) == 9
@@ -125,7 +131,7 @@ def test_an_hour_whose_spans_were_dropped_keeps_its_sums(settings):
 
 def test_old_minutes_and_hours_are_dropped_by_whole_hours():
     now = NOON + 30 * MINUTE
-    fields = {"origin": "pipeline", "kind": "tool_call", "service": "observatory", "calls": 1}
+    fields = fields_of(1, now)
     edge = rollups.whole_hour(now - MINUTES_KEPT)
     for at in (edge - MINUTE, edge):
         MinuteRollup.objects.create(at=at, **fields)
@@ -137,11 +143,9 @@ def test_old_minutes_and_hours_are_dropped_by_whole_hours():
 
 @pytest.mark.parametrize("origin", ["sdk", "pipeline"])
 def test_a_new_name_in_each_span_fills_no_table(origin):
-    """What runs often keeps its name; the sums are whole."""
-    flood = [span(NOON, tool_name=f"made-up-{n}", origin=origin, service="s", decision="ok") for n in range(NAMES + 50)]
-    if origin == "pipeline":
-        for row in flood:
-            row.decision = "denied_policy"
+    """What ran keeps its name beside any number of denials; the sums are whole."""
+    made_up = [f"made-up-{n}" for n in range(NAMES + 50)]
+    flood = [span(NOON, tool_name=name, origin=origin, service="s", decision="denied_request") for name in made_up]
     record(*flood, *(span(NOON + SECOND, tool_name="real", origin=origin, service="s") for _ in range(3)))
     record(*(span(NOON, tool_name="another", agent="quiet-agent", origin=origin) for _ in range(2)))
     roll_up(NOON + 2 * MINUTE)
@@ -154,6 +158,17 @@ def test_a_new_name_in_each_span_fills_no_table(origin):
     rest = MinuteRollup.objects.get(tool_name=THE_REST)
     assert rest.service == ("s" if origin == "pipeline" else THE_REST)
     assert sum(rest.bucket_spans) == 51
+
+
+def test_who_was_there_first_keeps_its_name_while_more_come():
+    first = [span(NOON, tool_name=f"z-{n:03}", origin="otlp") for n in range(NAMES)]
+    record(*first)
+    roll_up(NOON + 2 * MINUTE)
+    record(*(span(NOON + (2 + n % 2) * MINUTE, tool_name=f"a-{n:03}", origin="otlp") for n in range(NAMES)))
+    roll_up(NOON + 5 * MINUTE)
+    hour = HourRollup.objects.exclude(tool_name=THE_REST)
+    assert set(hour.values_list("tool_name", flat=True)) == {row.tool_name for row in first}
+    assert calls(HourRollup, tool_name=THE_REST) == NAMES
 
 
 def test_numbers_beyond_any_column_end_no_summing_up():

@@ -1,0 +1,142 @@
+"""For Prometheus: sums over the rollups of this month, how things stand, and the state of the parts.
+
+Never read from the memory of one process: every process answers the same. Three queries over rollups, one a gauge.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import reduce
+from typing import Any
+
+from django.db.models import Count, Min, Sum
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from telemetry.metrics import families
+from telemetry.metrics.definitions import METRICS, Source, Unit
+from telemetry.metrics.families import Family
+from telemetry.metrics.gauges import read_gauge
+from telemetry.metrics.histogram import merged, not_over
+from telemetry.metrics.totals import CALLS, histograms
+from telemetry.models import AlertInstance, AlertRule, AlertState, HourRollup
+from telemetry.models.rollup import THE_REST
+
+Labels = tuple[str, ...]
+# When labels were first seen (any order will do), the labels, and what they add up to.
+Value = tuple[Any, Labels, Any]
+_SUMS = ("calls", "prompt_tokens", "completion_tokens", "cost_usd", "duration_us")
+# Everything that a family of spans has for a label.
+_BY = ("origin", "kind", "service", "model", "tool_name", "agent", "decision")
+
+
+class Exposition:
+    """What prometheus_client calls a collector."""
+
+    def __init__(self, now: dt.datetime, version: str) -> None:
+        self.month = now.astimezone(dt.UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        self.version = version
+
+    def collect(self) -> Iterator[Metric]:
+        rows = self._sums()
+        calls = [row for row in rows if row["kind"] in CALLS]
+        yield self._counter(families.CALLS, _values(calls, families.CALLS, "calls"))
+        yield self._counter(families.TOKENS, _tokens(calls))
+        yield self._counter(families.COST, _values(calls, families.COST, "cost_usd"))
+        yield self._durations(rows)
+        yield from map(_gauge, (metric for metric in METRICS.values() if metric.source is Source.GAUGE))
+        yield _alerts()
+        yield _gauge_family(families.BUILD, {(self.version,): 1})
+
+    def _hours(self) -> Any:
+        return HourRollup.objects.filter(at__gte=self.month).order_by()
+
+    def _sums(self) -> list[dict[str, Any]]:
+        """By all labels, with when each set of them was first seen."""
+        return list(self._hours().values(*_BY).annotate(first=Min("first_at"), **{name: Sum(name) for name in _SUMS}))
+
+    def _counter(self, family: Family, values: Iterable[Value]) -> Metric:
+        found = CounterMetricFamily(family.name, family.title, labels=_on_the_wire(family))
+        for labels, value in _bounded(family, values, lambda one, other: one + other).items():
+            if value:
+                found.add_metric(labels, float(value), created=self.month.timestamp())
+        return found
+
+    def _durations(self, rows: list[dict[str, Any]]) -> Metric:
+        family = families.DURATIONS
+        found = HistogramMetricFamily(family.name, family.title, labels=_on_the_wire(family))
+        buckets = {labels: held for (_, labels), held in histograms(self._hours(), family.labels).items()}
+        values = _values(rows, family, "duration_us")
+        # Each histogram goes with one of its rows, once.
+        both = ((first, labels, (buckets.pop(labels, {}), us)) for first, labels, us in values)
+        for labels, (held, us) in _bounded(family, both, _add_durations).items():
+            counts = [*not_over(held, families.BOUNDS_S), sum(held.values())]
+            bounds = [*map(str, families.BOUNDS_S), "+Inf"]
+            found.add_metric(labels, list(zip(bounds, counts, strict=True)), us / 1_000_000)
+        return found
+
+
+def _labels(row: Mapping[str, Any], family: Family) -> Labels:
+    return tuple(row[name] for name in family.labels)
+
+
+def _on_the_wire(family: Family) -> list[str]:
+    return ["tool" if name == "tool_name" else name for name in family.labels]
+
+
+def _values(rows: Iterable[Mapping[str, Any]], family: Family, name: str) -> Iterator[Value]:
+    return ((row["first"], _labels(row, family), row[name]) for row in rows)
+
+
+def _tokens(rows: Iterable[Mapping[str, Any]]) -> Iterator[Value]:
+    for row in rows:
+        whose = (row["origin"], row["service"], row["model"], row["agent"])
+        yield row["first"], (*whose, "in"), row["prompt_tokens"]
+        yield row["first"], (*whose, "out"), row["completion_tokens"]
+
+
+def _bounded(family: Family, values: Iterable[Value], add: Callable[[Any, Any], Any]) -> dict[Labels, Any]:
+    """What each set of labels adds up to. Those beyond the family's share are one, whose labels say THE_REST.
+
+    Those seen first stay, so that no series falls while others come.
+    """
+    found: dict[Labels, Any] = {}
+    seen: dict[Labels, Any] = {}
+    for first, labels, value in values:
+        found[labels] = add(found[labels], value) if labels in found else value
+        seen[labels] = min(seen.get(labels, first), first)
+    in_order = sorted(found, key=lambda labels: (seen[labels], labels))
+    stay = in_order if len(in_order) <= family.most else in_order[: family.most - 1]
+    kept = {labels: found.pop(labels) for labels in stay}
+    return {**kept, (THE_REST,) * len(family.labels): reduce(add, found.values())} if found else kept
+
+
+def _add_durations(one: tuple[dict[int, int], int], other: tuple[dict[int, int], int]) -> tuple[dict[int, int], int]:
+    return merged([one[0], other[0]]), one[1] + other[1]
+
+
+def _gauge(metric: Any) -> Metric:
+    """One series for each set of labels: numbers are added up, of times the greatest counts."""
+    readings = read_gauge(metric.of)
+    names = tuple(sorted({name for reading in readings for name in reading.labels}))
+    family = Family(families.gauge_name(metric), "gauge", f"{metric.title}.", names)
+    values = (
+        (position, tuple(reading.labels.get(name, "") for name in names), reading.value)
+        for position, reading in enumerate(readings)
+    )
+    add = (lambda one, other: one + other) if metric.unit is Unit.NUMBER else max
+    found = _bounded(family, values, add)
+    return _gauge_family(family, found if found or metric.unit is not Unit.NUMBER else {(): 0.0})
+
+
+def _alerts() -> Metric:
+    firing = AlertInstance.objects.filter(state=AlertState.FIRING).order_by().values_list("rule__severity")
+    counts = dict.fromkeys(AlertRule.Severity.values, 0) | dict(firing.annotate(number=Count("id")))
+    return _gauge_family(families.ALERTS, {(severity,): count for severity, count in counts.items()})
+
+
+def _gauge_family(family: Family, values: Mapping[Labels, float]) -> Metric:
+    found = GaugeMetricFamily(family.name, family.title, labels=_on_the_wire(family))
+    for labels, value in values.items():
+        found.add_metric(labels, value)
+    return found
