@@ -116,6 +116,13 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
         ),
     ),
     (
+        "Telemetry",
+        (
+            Page("Prices", "sell", "admin:telemetry_priceoverride_changelist", "telemetry.view_priceoverride"),
+            Page("Sent on", "outbox", "admin:telemetry_spanexport_changelist", "telemetry.view_spanexport"),
+        ),
+    ),
+    (
         "People",
         (
             Page("Users", "person", "admin:auth_user_changelist", "auth.view_user"),

@@ -132,6 +132,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep spent nonces": {"task": "approvals.sweep_nonces", "schedule": 300.0},
     "send notices": {"task": "approvals.send_notices", "schedule": 15.0},
     "run approved actions": {"task": "observatory.run_approved", "schedule": 10.0},
+    "send spans on": {"task": "telemetry.export_spans", "schedule": 10.0},
     "heartbeat": {"task": "telemetry.heartbeat", "schedule": 15.0},
 }
 

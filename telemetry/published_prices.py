@@ -45,7 +45,7 @@ _PROVIDERS = {
     "xai": "x-ai",
     "together_ai": "together",
 }
-# A date, a release of three digits and more, or a word for the newest. A single digit is another model: gpt-4 and gpt-4.1.
+# A date, a release of three digits and more, or a word for the newest. One digit is another model: gpt-4 and gpt-4.1.
 _VERSION = r"(?:[-@:._](?:latest|preview|exp|beta|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{3,8}|v[0-9]+(?::[0-9]+)?))*"
 _BEHIND_A_NAME = re.compile(_VERSION)
 # Some names of the table end within a date: claude-sonnet-4-2025.

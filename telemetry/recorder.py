@@ -136,6 +136,13 @@ def ensure_day(day: dt.date) -> None:
         transaction.on_commit(lambda: _known_days.add(day))
 
 
+def ensure_days_ahead(days: set[dt.date]) -> None:
+    """As `ensure_day`, each in a transaction of its own: what makes a partition keeps all others from writing."""
+    for day in sorted(days - _known_days):
+        with transaction.atomic():
+            ensure_day(day)
+
+
 def record_spans(spans: Iterable[Span]) -> None:
     """The spans are part of the running transaction."""
     rows = list(spans)

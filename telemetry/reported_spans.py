@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from telemetry.ingest.checking import UNSAID
 from telemetry.models import Span, StaleMinute
-from telemetry.recorder import ensure_day
+from telemetry.recorder import ensure_days_ahead
 
 # Minutes that ended this long ago may have been summed up; a span that begins in one makes them stale.
 SETTLED = dt.timedelta(minutes=2)
@@ -36,10 +36,7 @@ def write_spans(rows: Sequence[dict[str, Any]], now: dt.datetime) -> int:
     Locks: rows by their ids, then minutes, each in order, so that two batches of the same spans never wait for each
     other in a circle.
     """
-    for day in sorted({row["start_time"].date() for row in rows}):
-        # In a transaction of its own: the lock that a new partition takes would keep all others from writing.
-        with transaction.atomic():
-            ensure_day(day)
+    ensure_days_ahead({row["start_time"].date() for row in rows})
     ordered = sorted(rows, key=lambda row: row["id"].bytes)
     with transaction.atomic():
         written = sum(_insert(ordered[first : first + AT_ONCE]) for first in range(0, len(ordered), AT_ONCE))

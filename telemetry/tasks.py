@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from telemetry.metrics import rollups
 from telemetry.models import Heartbeat, Payload, Span
+from telemetry.otel.export import send_spans_on
 from telemetry.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
 
 BEAT = "beat"
@@ -38,6 +39,11 @@ def roll_up() -> int:
 @shared_task(name="telemetry.drop_rollups")
 def drop_rollups() -> int:
     return rollups.drop_rollups(timezone.now())
+
+
+@shared_task(name="telemetry.export_spans")
+def export_spans() -> int:
+    return send_spans_on()
 
 
 @shared_task(name="telemetry.heartbeat")

@@ -1,5 +1,5 @@
-"""Records of what happened, to read."""
+"""Records of what happened, to read; and what an operator says of them."""
 
-from telemetry.admin import audit, spans
+from telemetry.admin import audit, prices, span_export, spans
 
-__all__ = ("audit", "spans")
+__all__ = ("audit", "prices", "span_export", "spans")

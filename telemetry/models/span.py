@@ -124,6 +124,8 @@ class Span(models.Model):
             models.Index(fields=["trace_id"], name="span_trace"),
             # denials of the last hour, without reading what was allowed
             models.Index(fields=["-start_time"], condition=Q(decision__startswith="denied"), name="span_denied"),
+            # our own spans in the order in which they are sent on to a collector
+            models.Index(fields=["recorded_at", "id"], condition=Q(origin="pipeline"), name="span_export"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(end_time__gte=models.F("start_time")), name="span_ends_after_start"),

@@ -24,7 +24,7 @@ MODEL_OPERATIONS = frozenset(
 # Column: the names under which it is looked for, the first that is there; the first of all is the one we send.
 COLUMNS: dict[str, tuple[str, ...]] = {
     "provider": ("gen_ai.provider.name", "gen_ai.system"),
-    "model": ("gen_ai.response.model", "gen_ai.request.model"),
+    "model": ("gen_ai.request.model", "gen_ai.response.model"),
     "tool_name": ("gen_ai.tool.name",),
     "prompt_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
     "completion_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),

@@ -63,10 +63,10 @@ def as_reported(span: Received) -> dict[str, Any]:
 
 
 def _beside_the_columns(said: dict[str, Any]) -> set[str]:
-    """What is kept though no column holds it; the model that was asked for, where another one answered."""
+    """What is kept though no column holds it; the model that answered, where the column has the one asked for."""
     kept = (said.keys() & KEPT_ATTRIBUTES) - _READ_AS_COLUMNS
-    answered, asked = COLUMNS["model"]
-    return kept | {asked} if answered in said and asked in said else kept
+    asked, answered = COLUMNS["model"]
+    return kept | {answered} if answered in said and asked in said else kept
 
 
 def _kind(said: dict[str, Any]) -> str:
