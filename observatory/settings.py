@@ -134,6 +134,9 @@ CELERY_BEAT_SCHEDULE = {
     "run approved actions": {"task": "observatory.run_approved", "schedule": 10.0},
     "send spans on": {"task": "telemetry.export_spans", "schedule": 10.0},
     "heartbeat": {"task": "telemetry.heartbeat", "schedule": 15.0},
+    "evaluate alerts": {"task": "telemetry.evaluate_alerts", "schedule": 60.0},
+    "send alerts": {"task": "telemetry.send_alerts", "schedule": 10.0},
+    "give a sign of life": {"task": "telemetry.give_sign", "schedule": 60.0},
 }
 
 _email = environ.Env.email_url_config(env("EMAIL_URL")) if env("EMAIL_URL") else {}

@@ -6,14 +6,16 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from telemetry.alerts.evaluation import evaluate
+from telemetry.clock import database_now
+from telemetry.dead_man import BEAT, BEAT_STALE, give_sign
+from telemetry.delivery.sending import send_due
 from telemetry.metrics import rollups
 from telemetry.models import Heartbeat, Payload, Span
 from telemetry.otel.export import send_spans_on
 from telemetry.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
 
-BEAT = "beat"
-# Six missed beats: then beat, the broker or the workers are down.
-BEAT_STALE = dt.timedelta(seconds=90)
+__all__ = ("BEAT", "BEAT_STALE")
 
 
 @shared_task(name="telemetry.create_partitions")
@@ -50,3 +52,18 @@ def export_spans() -> int:
 def heartbeat() -> None:
     """Beat scheduled this and a worker ran it: both live."""
     Heartbeat.objects.update_or_create(name=BEAT, defaults={"at": timezone.now()})
+
+
+@shared_task(name="telemetry.evaluate_alerts")
+def evaluate_alerts() -> int:
+    return evaluate(database_now())
+
+
+@shared_task(name="telemetry.send_alerts")
+def send_alerts() -> int:
+    return send_due(database_now)
+
+
+@shared_task(name="telemetry.give_sign")
+def give_sign_of_life() -> bool:
+    return give_sign(database_now())

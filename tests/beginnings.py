@@ -1,5 +1,6 @@
-"""What every installation begins with: groups, alert rules, and the tools that are code. The tools are made by the product's own act
-once in a test run; from then on the same rows are put back, since making them takes longer than most tests."""
+"""What every installation begins with: groups, alert rules, and the tools that are code. The tools are made by the
+product's own act once in a test run; from then on the same rows are put back, since making them takes longer than most
+tests."""
 
 from __future__ import annotations
 

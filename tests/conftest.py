@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +16,9 @@ from tests.node.installed import NotInstalled, installed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
+    from pytest_django import Settings
 
+    from tests.telemetry.egress.peer import Answer, Listener
     from tests.world import World
 
 APPEND_ONLY = (
@@ -65,6 +67,35 @@ def world(db: None) -> World:
     from tests.world import World  # models can be imported once Django is set up
 
     return World()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[..., Listener]]:
+    """Real servers on loopback that end with their test."""
+    from telemetry.egress.pool import pool  # as above
+    from tests.telemetry.egress.peer import FINE, Listener
+
+    listeners: list[Listener] = []
+
+    def start(answer: Answer = FINE, **options: Any) -> Listener:
+        listeners.append(Listener(answer, **options))
+        return listeners[-1]
+
+    yield start
+    pool.close()
+    for listener in listeners:
+        listener.stop()
+
+
+@pytest.fixture
+def opened(settings: Settings) -> None:
+    """Loopback may be called."""
+    settings.EGRESS_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+
+
+@pytest.fixture
+def closed(settings: Settings) -> None:
+    settings.EGRESS_ALLOWED_NETWORKS = []
 
 
 @pytest.fixture(scope="session", autouse=True)

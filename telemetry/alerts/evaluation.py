@@ -1,4 +1,4 @@
-"""Every rule that is on is asked, over the window that ends at the rollups' watermark; each set of labels is an alert."""
+"""Every rule that is on is asked, over the window that ends at the rollups' watermark; an alert a set of labels."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from telemetry.models import (
     AlertRuleHealth,
     AlertTransition,
     Heartbeat,
+    MinuteRollup,
 )
 from tests.races.threads import at_once
 from tests.telemetry.alerts.figures import NOON, calls, error_rule, minute, summed_up_to
@@ -203,10 +204,8 @@ def test_labels_that_leave_are_masked_and_visible(mail):
     rule = error_rule(group_by=["model"])
     rule.channels.add(mail)
     calls(NOON, failed=5)
-    MODEL = "sk-ant-api03-" + "A1b2" * 20 + "\u202e"
-    from telemetry.models import MinuteRollup
-
-    MinuteRollup.objects.update(model=MODEL)
+    model = "sk-ant-api03-" + "A1b2" * 20 + "\u202e"
+    MinuteRollup.objects.update(model=model)
     evaluate_at(1)
     shown = AlertNotification.objects.get().message["labels"]["model"]
     assert "A1b2" not in shown
