@@ -128,6 +128,7 @@ def _queue(rule: AlertRule, instance: AlertInstance, taken: Step, version: int, 
 def _whom(rule: AlertRule, instance: AlertInstance, standing: Standing, kind: Kind) -> Iterable[AlertChannel]:
     """The rule's channels; of the end of an episode whoever was told of it, also where the rule names others by now."""
     if kind == Kind.RESOLVED:
+        assert standing.episode is not None
         told = AlertNotification.objects.filter(instance=instance, episode=standing.episode).values("channel")
         return AlertChannel.objects.filter(pk__in=told)
     return [channel for channel in rule.channels.all() if channel.enabled]

@@ -15,7 +15,8 @@ from enum import StrEnum
 
 from telemetry.models import AlertNotification, AlertRule, AlertState
 
-Kind, NoData = AlertNotification.Kind, AlertRule.NoData
+Kind = AlertNotification.Kind
+NoData = AlertRule.NoData
 _EPISODES = uuid.UUID("5b0c3f6e-6b0e-4f3a-9a43-6d1f5f6a2c11")
 
 

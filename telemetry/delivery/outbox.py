@@ -1,13 +1,15 @@
 """Messages that wait: claimed by one worker under a lease, and what became of them.
 
 The lease is recorded before anything is sent. A worker that dies before it sent loses nothing: the lease ends and
-another sends. One that dies between sending and recording has it sent again, under the same id, so that the receiver can tell.
-Of one alert and one channel, messages go in order; nobody hears that something is over who did not hear that it fired.
+another sends. One that dies between sending and recording has it sent again, under the same id, so that the receiver
+can tell. Of one alert and one channel, messages go in order; nobody hears that something is over who did not hear that
+it fired.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -36,7 +38,7 @@ TOO_LATE = "It did not arrive in time."
 class Claim:
     """One message that this worker alone sends now."""
 
-    notification_id: object
+    notification_id: uuid.UUID
     channel_id: int
     attempt: int
     leased_until: dt.datetime
