@@ -14,6 +14,7 @@ from observatory.doors.metrics import FiguresView, PrometheusView
 from observatory.doors.proposals import CommitView, ProposalsView, ProposalView
 from observatory.doors.rest import ToolCallView, ToolsView
 from observatory.doors.results import ResultView
+from observatory.doors.telemetry_alerts import AlertsView
 from observatory.doors.telemetry_otlp import TracesView
 from observatory.doors.telemetry_spans import SpansView
 
@@ -31,6 +32,7 @@ urlpatterns = [
     path("proposals/<str:proposal_id>/commit", CommitView.as_view(), name="commit"),
     path("decisions", DecisionsView.as_view(), name="decisions"),
     path("results/<str:handle>", ResultView.as_view(), name="result"),
+    path("telemetry/alerts", AlertsView.as_view(), name="telemetry-alerts"),
     path("telemetry/spans", SpansView.as_view(), name="telemetry-spans"),
     path("v1/traces", TracesView.as_view(), name="otlp-traces"),
     path("audit/events", AuditEventsView.as_view(), name="audit-events"),

@@ -40,6 +40,7 @@ _OPERATIONS: tuple[dict[str, Any], ...] = (
     {
         "name": "An upstream's tools changed what they say",
         "metric": "upstream_tools_quarantined",
+        "window_s": 60,
         "threshold": 0.0,
         "group_by": ["service"],
         "description": "They can't be called until somebody accepts them.",
@@ -47,6 +48,7 @@ _OPERATIONS: tuple[dict[str, Any], ...] = (
     {
         "name": "An upstream does not answer",
         "metric": "upstreams_down",
+        "window_s": 60,
         "threshold": 0.0,
         "group_by": ["service"],
         "for_s": 120,
@@ -56,6 +58,7 @@ _OPERATIONS: tuple[dict[str, Any], ...] = (
     {
         "name": "Many actions wait for a person",
         "metric": "pending_actions_waiting",
+        "window_s": 60,
         "threshold": 20.0,
         "for_s": 600,
         "severity": INFO,
@@ -64,12 +67,14 @@ _OPERATIONS: tuple[dict[str, Any], ...] = (
     {
         "name": "An action's outcome is not known",
         "metric": "unknown_outcomes",
+        "window_s": 60,
         "threshold": 0.0,
         "description": "It was cut off while it ran. Somebody must look it up in the tool's own system and settle it.",
     },
     {
         "name": "Few days ahead have room for spans",
         "metric": "partitions_ahead",
+        "window_s": 60,
         "comparison": BELOW,
         "threshold": 3.0,
         "severity": CRITICAL,
@@ -77,7 +82,8 @@ _OPERATIONS: tuple[dict[str, Any], ...] = (
     },
     {
         "name": "Figures are old",
-        "metric": "rollups_behind",
+        "metric": "rollup_lag_s",
+        "window_s": 60,
         "threshold": 300.0,
         "for_s": 60,
         "severity": CRITICAL,
