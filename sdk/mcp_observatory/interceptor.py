@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, Unpack, cast, overload
 
@@ -41,7 +41,7 @@ class OpenSpan:
 
     def __enter__(self) -> TraceContext:
         self._token = enter(self.span)
-        self._began = time.perf_counter()
+        self.start()
         return self.span
 
     def __exit__(
@@ -53,6 +53,11 @@ class OpenSpan:
             self.span.error_type = kind.__name__
         if not self.deferred:
             self._interceptor.finish(self.span)
+
+    def start(self) -> None:
+        """The span begins now: what was before in the block is not of its time."""
+        self.span.start_time = datetime.now(UTC)
+        self._began = time.perf_counter()
 
     def stop(self) -> None:
         """The span ends now, unless it has: what follows in the block is not of its time."""
@@ -160,10 +165,11 @@ class MCPInterceptor:
         facts_of: Callable[[Any], Facts] | None = None,
     ) -> Any:
         """The answer of the call, run inside the span, which says how long it took and what is told of it."""
-        await self._prepare(opened.span.model or "")
         with opened as span:
-            self.quietly(tell, span, facts)
             try:
+                await self._prepare(span.model or "")
+                opened.start()
+                self.quietly(tell, span, facts)
                 answer = call()
                 if inspect.isawaitable(answer):
                     answer = await answer

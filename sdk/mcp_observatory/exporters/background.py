@@ -18,6 +18,7 @@ from mcp_observatory.trace_context import TraceContext
 log = logging.getLogger("mcp_observatory")
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
+SHORTEST_REQUEST_S = 0.2
 
 
 class SendAgain(Exception):
@@ -148,7 +149,7 @@ class BackgroundExporter(ABC):
     def time_left_s(self, longest_s: float) -> float:
         """How long one request may take: less than usual at the end."""
         close_by = self._close_by
-        return longest_s if close_by is None else max(0.1, min(longest_s, close_by - time.monotonic()))
+        return longest_s if close_by is None else max(SHORTEST_REQUEST_S, min(longest_s, close_by - time.monotonic()))
 
     def warn_once(self, key: str, words: str, *values: object) -> None:
         if key not in self._warned:
@@ -286,7 +287,8 @@ class BackgroundExporter(ABC):
         if thread is None:
             self._run()
         elif thread is not threading.current_thread() and close_by is not None:
-            thread.join(max(0.0, close_by - time.monotonic()))
+            # A little longer, in which it says what became of the last batch.
+            thread.join(max(0.0, close_by - time.monotonic()) + SHORTEST_REQUEST_S)
         with self._wake:
             self._drop_queue("closed")
         self.disconnect()
