@@ -1,7 +1,7 @@
 """A service elsewhere that reports its model calls: with the client library, to the same doors as any other.
 
-Every eighth answer came from the fallback, which is over the bound of the rule that comes with an installation: an alert
-fires once the minute is summed up.
+Every eighth answer came from the fallback, which is over the bound of the rule that comes with an installation: an
+alert fires once the minute is summed up.
 """
 
 import asyncio

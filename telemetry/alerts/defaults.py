@@ -82,7 +82,7 @@ _OPERATIONS: tuple[dict[str, Any], ...] = (
     },
     {
         "name": "Figures are old",
-        "metric": "rollup_lag_s",
+        "metric": "rollups_behind",
         "window_s": 60,
         "threshold": 300.0,
         "for_s": 60,

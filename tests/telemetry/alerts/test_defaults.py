@@ -28,7 +28,7 @@ OPERATIONS = {
     "pending_actions_waiting",
     "unknown_outcomes",
     "partitions_ahead",
-    "rollup_lag_s",
+    "rollups_behind",
 }
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("telemetry", "0006_alert_transitions_append_only"),
+        ("telemetry", "0009_who_is_told"),
     ]
 
     operations = [
