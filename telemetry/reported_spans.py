@@ -8,11 +8,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from telemetry.ingest.checking import UNSAID
-from telemetry.models import Span, StaleMinute
+from telemetry.metrics.late_spans import mark_late
+from telemetry.models import Span
 from telemetry.recorder import ensure_days_ahead
 
-# Minutes that ended this long ago may have been summed up; a span that begins in one makes them stale.
-SETTLED = dt.timedelta(minutes=2)
 AT_ONCE = 1_000
 
 # What a row of a reported span holds; the database fills in when it was recorded.
@@ -33,15 +32,14 @@ _BASE: dict[str, Any] = UNSAID | {
 def write_spans(rows: Sequence[dict[str, Any]], now: dt.datetime) -> int:
     """How many of the rows were new; the others are stored already. All of them or none are written.
 
-    Locks: rows by their ids, then minutes, each in order, so that two batches of the same spans never wait for each
-    other in a circle.
+    Locks: rows by their ids, in order, so that two batches of the same spans never wait for each other in a circle.
     """
     ensure_days_ahead({row["start_time"].date() for row in rows})
     ordered = sorted(rows, key=lambda row: row["id"].bytes)
     with transaction.atomic():
         written = sum(_insert(ordered[first : first + AT_ONCE]) for first in range(0, len(ordered), AT_ONCE))
         if written:
-            _note_stale({_minute(row["start_time"]) for row in rows if row["start_time"] < now - SETTLED})
+            mark_late((row["start_time"] for row in rows), now)
     return written
 
 
@@ -57,24 +55,3 @@ def _insert(rows: Sequence[dict[str, Any]]) -> int:
             [json.dumps(_BASE), json.dumps(said, default=str)],
         )
         return int(cursor.rowcount)
-
-
-def _note_stale(minutes: set[dt.datetime]) -> None:
-    """The minutes will be summed up again.
-
-    A row that is there already is locked all the same: whoever takes it to sum its minute up waits for this
-    transaction, and so sees its spans.
-    """
-    if not minutes:
-        return
-    table = connection.ops.quote_name(StaleMinute._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} (minute) SELECT unnest(%s::timestamptz[])"
-            " ON CONFLICT (minute) DO UPDATE SET minute = EXCLUDED.minute",
-            [sorted(minutes)],
-        )
-
-
-def _minute(moment: dt.datetime) -> dt.datetime:
-    return moment.replace(second=0, microsecond=0)

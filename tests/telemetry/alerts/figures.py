@@ -24,6 +24,7 @@ def calls(at, *, ok=0, failed=0, tool="create_ticket", service="observatory"):
                 tool_name=tool,
                 decision=decision,
                 calls=number,
+                first_at=at,
             )
 
 
