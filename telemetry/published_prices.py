@@ -24,6 +24,7 @@ from genai_prices.types import (
     ClauseStartsWith,
     ModelInfo,
     Provider,
+    TieredPrices,
 )
 
 # OpenTelemetry's names of providers, where the table has another.
@@ -77,6 +78,18 @@ def shown(provider: str, model: str, at: dt.datetime) -> str:
     """What the table says of a model, for a person; empty where it does not know it."""
     found = _found(provider.lower(), model.lower())
     return f"{found[0].name}, {found[1].id}: {found[1].get_prices(at)}" if found else ""
+
+
+def in_and_out(provider: str, model: str, at: dt.datetime) -> tuple[Decimal | None, Decimal | None] | None:
+    """USD per million tokens, what the first of them cost where it goes by tiers; None where nobody knows it."""
+    found = _found(provider.lower(), model.lower())
+    if found is None:
+        return None
+    price = found[1].get_prices(at)
+    first_in, first_out = (
+        each.base if isinstance(each, TieredPrices) else each for each in (price.input_mtok, price.output_mtok)
+    )
+    return first_in, first_out
 
 
 def _is_whole(price: Any, tokens: int | None) -> bool:

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,16 +11,20 @@ from unfold.enums import ActionVariant
 from telemetry.admin.acts import Act, ActsAdmin, ReasonForm, operator_of
 from telemetry.models import PriceOverride
 from telemetry.price_acts import delete_price, save_price
-from telemetry.published_prices import shown
+from telemetry.published_prices import in_and_out, shown
 from telemetry.wording import ago
 
 UNKNOWN = "The published table does not know it: without this row its calls have no cost."
 
 
+def _pair(into: Decimal | None, out: Decimal | None) -> str:
+    return " / ".join("–" if each is None else f"{each.normalize():f}" for each in (into, out))
+
+
 @admin.register(PriceOverride)
 class PriceOverrideAdmin(ActsAdmin):
     subject_kind = "price"
-    list_display = ("model", "provider", "input_usd", "output_usd", "published", "note", "changed")
+    list_display = ("model", "provider", "in_and_out", "published_in_and_out", "note", "changed")
     search_fields = ("model", "provider", "note")
     search_help_text = "Model, provider or note."
     actions_detail = ("remove",)
@@ -62,6 +67,15 @@ class PriceOverrideAdmin(ActsAdmin):
             danger=True,
         )
         return self.act_page(request, price, act, form)
+
+    @display(description="In / out, USD per million")
+    def in_and_out(self, price: PriceOverride) -> str:
+        return _pair(price.input_usd, price.output_usd)
+
+    @display(description="As published")
+    def published_in_and_out(self, price: PriceOverride) -> str:
+        found = in_and_out(price.provider, price.model, timezone.now())
+        return _pair(*found) if found else "unknown"
 
     @display(description="As published (USD)")
     def published(self, price: PriceOverride) -> str:

@@ -10,7 +10,7 @@ from telemetry.visible import visible
 class SpanExportAdmin(ReadOnlyAdmin):
     list_display = ("name", "recorded_to", "sent", "refused", "sent_at", "last_failed_at", "error_seen")
     fieldsets = (
-        (None, {"fields": ("name", "recorded_to", "sent", "refused", "sent_at")}),
+        (None, {"fields": ("recorded_to", "sent", "refused", "sent_at")}),
         ("When it failed", {"fields": ("error_seen", "last_failed_at", "retry_at")}),
         ("Who sends now", {"fields": ("leased_until",)}),
     )

@@ -21,6 +21,7 @@ def test_a_price_is_set_changed_and_removed_and_each_is_on_record(edda):
     assert edda.post(f"{LIST}add/", FILLED).status_code == 302
     price = PriceOverride.objects.get()
     assert (price.provider, price.input_usd) == ("openai", 1.25)
+    assert ">2.5 / 10<" in edda.get(LIST).content.decode()
     page = edda.get(f"{LIST}{price.pk}/change/").content.decode()
     assert "OpenAI, gpt-4o: $2.5/input MTok, $10/output MTok" in page
     edda.post(f"{LIST}{price.pk}/change/", FILLED | {"output_usd": "4"})
@@ -34,7 +35,9 @@ def test_a_price_is_set_changed_and_removed_and_each_is_on_record(edda):
 
 def test_what_the_table_does_not_know_is_said(edda):
     edda.post(f"{LIST}add/", FILLED | {"model": "my-gpt-4o-internal"})
-    assert "The published table does not know it" in edda.get(LIST).content.decode()
+    assert ">unknown<" in edda.get(LIST).content.decode()
+    price = PriceOverride.objects.get()
+    assert "The published table does not know it" in edda.get(f"{LIST}{price.pk}/change/").content.decode()
 
 
 @pytest.mark.parametrize(

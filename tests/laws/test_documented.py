@@ -14,6 +14,9 @@ from django.urls import URLPattern, get_resolver
 from observatory.env import REQUIRED, VARIABLES
 from observatory.groups import PERMISSIONS
 from telemetry.event_types import EVENT_TYPES
+from telemetry.ingest.checking import FIELDS
+from telemetry.ingest.faults import FAULTS
+from telemetry.otel.names import KEPT_ATTRIBUTES
 from tools.reasons import REASONS
 from tools.scopes import Scope
 
@@ -58,6 +61,19 @@ def test_reasons_are_those_that_are_answered_with_status_and_decision() -> None:
 
 def test_event_types_are_those_that_are_registered() -> None:
     assert [row[0] for row in rows("events")] == list(EVENT_TYPES)
+
+
+def test_faults_of_spans_are_those_that_are_told() -> None:
+    documented = {row[0]: row[1] for row in rows("span-faults") if len(row) == 2}
+    assert documented == FAULTS
+
+
+def test_fields_of_a_span_and_kept_attributes_are_those_that_are_read() -> None:
+    page = _read(REFERENCE / "span-faults.md")
+    cells = [row[0] for row in rows("span-faults") if len(row) > 2]
+    assert {name for cell in cells for name in re.findall(r"[a-z_]+", cell)} == set(FIELDS)
+    listed = page[page.index("Of `attributes` these names") :]
+    assert set(re.findall(r"`([a-z_.]+\.[a-z_.]+)`", listed)) == KEPT_ATTRIBUTES
 
 
 def test_scopes_are_those_that_a_key_can_have() -> None:

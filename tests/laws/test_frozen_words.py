@@ -1,6 +1,7 @@
 """Words that agents, programs and records rely on. A change is made here too, on purpose; none is ever reused."""
 
 from telemetry.event_types import EVENT_TYPES
+from telemetry.ingest.faults import FAULTS
 from tools.reasons import DECISIONS, REASONS
 from tools.scopes import Scope
 
@@ -176,6 +177,20 @@ EVENTS = (
     "payload.read",
     "access.explained",
 )
+SPAN_FAULTS = (
+    "missing",
+    "wrong_type",
+    "unknown_field",
+    "unknown_word",
+    "bad_id",
+    "bad_time",
+    "ends_before_start",
+    "too_old",
+    "in_the_future",
+    "reserved_service",
+    "out_of_range",
+    "too_long",
+)
 SCOPES = (
     "tools:call",
     "actions:confirm",
@@ -200,6 +215,10 @@ def test_decisions_stay() -> None:
 
 def test_event_types_stay() -> None:
     assert tuple(EVENT_TYPES) == EVENTS
+
+
+def test_faults_of_spans_stay() -> None:
+    assert tuple(FAULTS) == SPAN_FAULTS
 
 
 def test_scopes_stay() -> None:
