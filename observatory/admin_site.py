@@ -97,6 +97,26 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
         (Page("Kill switches", "power_settings_new", "admin:tools_killswitch_changelist", "tools.view_killswitch"),),
     ),
     (
+        "Alerts",
+        (
+            Page("Alerts", "notifications", "admin:telemetry_alertinstance_changelist", "telemetry.view_alertinstance"),
+            Page(
+                "Alerts over time",
+                "stacked_bar_chart",
+                "admin:telemetry_alertinstance_timeline",
+                "telemetry.view_alertinstance",
+            ),
+            Page("Alert rules", "rule_settings", "admin:telemetry_alertrule_changelist", "telemetry.view_alertrule"),
+            Page("Channels", "campaign", "admin:telemetry_alertchannel_changelist", "telemetry.view_alertchannel"),
+            Page(
+                "Silences",
+                "notifications_off",
+                "admin:telemetry_alertsilence_changelist",
+                "telemetry.view_alertsilence",
+            ),
+        ),
+    ),
+    (
         "Record",
         (
             Page(
