@@ -2,7 +2,9 @@
 
 import atexit
 import logging
+import os
 import random as randomness
+import sys
 import threading
 import time
 import weakref
@@ -10,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import util as multiprocessing_util
 
 from mcp_observatory.forking import survives_fork
 from mcp_observatory.trace_context import TraceContext
@@ -94,8 +95,6 @@ class BackgroundExporter(ABC):
         self._forget()
         survives_fork(self)
         _open.add(self)
-        # A child of multiprocessing ends without running what atexit knows.
-        multiprocessing_util.register_after_fork(self, _at_end_of_child)
 
     @abstractmethod
     def send(self, spans: Sequence[TraceContext]) -> int:
@@ -306,8 +305,21 @@ def _close_all() -> None:
         exporter._join()
 
 
-def _at_end_of_child(_: BackgroundExporter) -> None:
-    multiprocessing_util.Finalize(None, _close_all, exitpriority=100)
+class _ChildrenOfMultiprocessing:
+    """They end without running what atexit knows, so multiprocessing, where it is in use, is told too."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def before_fork(self) -> None:
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and not self._told:
+            self._told = True
+            # Not earlier: a child of multiprocessing begins by forgetting what is to be done at its end.
+            util.register_after_fork(self, lambda _: util.Finalize(None, _close_all, exitpriority=100))
 
 
+_children = _ChildrenOfMultiprocessing()
 atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_children.before_fork)
