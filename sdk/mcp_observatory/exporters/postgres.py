@@ -90,6 +90,7 @@ class PostgresExporter(BackgroundExporter):
                 max_size=1,
                 open=False,
                 name="mcp-observatory",
+                kwargs={"fallback_application_name": "mcp-observatory"},
                 check=ConnectionPool.check_connection,
             )
             self._pool.open()
