@@ -15,6 +15,8 @@ from approvals.models import Commit, PendingAction
 from approvals.notices import given_up_since
 from approvals.resolution import MAY_RESOLVE
 from approvals.wording import arguments_line
+from observatory.dashboard_line import Line
+from observatory.dashboard_watch import firing, watch_lines
 from telemetry import trail
 from telemetry.models import Heartbeat, RefusalCount, Span
 from telemetry.tasks import BEAT, BEAT_STALE
@@ -29,17 +31,6 @@ HOUR = dt.timedelta(hours=1)
 SOON = dt.timedelta(days=7)
 TOP = 10
 FEW = 5
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of a block."""
-
-    text: str
-    note: str = ""
-    detail: str = ""
-    urgent: bool = False
-    of: Any = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +53,8 @@ class Dashboard:
     more_waiting: bool = False
     unknown: list[Line] | None = None
     more_unknown: bool = False
+    firing: list[Line] | None = None
+    more_firing: bool = False
     upstreams: list[Line] | None = None
     frozen: list[Line] | None = None
     hour: LastHour | None = None
@@ -75,6 +68,7 @@ def dashboard_for(user: Any, now: dt.datetime) -> Dashboard:
     found.waiting, found.more_waiting = _waiting(user, now)
     if user.has_perm(MAY_RESOLVE):
         found.unknown, found.more_unknown = _unknown(user)
+    found.firing, found.more_firing = firing(user, now)
     found.upstreams = _upstreams(user)
     if user.has_perm("tools.view_killswitch"):
         found.frozen = _frozen()
@@ -240,7 +234,7 @@ def _health(user: Any, now: dt.datetime) -> list[Line]:
         lines.append(Line("Refused commits", note, urgent=counts["forged"] > 0))
     if settings.TELL_BY_EMAIL and user.has_perm("telemetry.view_heartbeat"):
         lines += _mail_line(now)
-    return lines
+    return lines + watch_lines(user, now)
 
 
 def _mail_line(now: dt.datetime) -> list[Line]:
@@ -250,7 +244,9 @@ def _mail_line(now: dt.datetime) -> list[Line]:
         return []
     count = "1 notice was" if failed == 1 else f"{failed} notices were"
     note = f"{count} given up since yesterday, the last: {seen(last.last_error, 160)}"
-    return [Line("E-mail to those who decide", note, urgent=True, of=last.pending_action_id)]
+    return [
+        Line("E-mail to those who decide", note, urgent=True, of=("approvals_pendingaction", last.pending_action_id))
+    ]
 
 
 def _beat_line(beat: Heartbeat | None, now: dt.datetime) -> Line:

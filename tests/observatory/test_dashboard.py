@@ -10,7 +10,16 @@ from django.utils import timezone
 from approvals.models import ActionNotice, PendingAction
 from observatory.dashboard import dashboard_for
 from telemetry import trail
-from telemetry.models import Heartbeat, RefusalCount
+from telemetry.models import (
+    AlertChannel,
+    AlertInstance,
+    AlertRule,
+    AlertSilence,
+    Heartbeat,
+    RefusalCount,
+    RollupWatermark,
+    SpanExport,
+)
 from telemetry.recorder import SYSTEM
 from telemetry.tasks import BEAT
 from tools.actions.switches import engage
@@ -141,8 +150,67 @@ def test_first_page_when_there_is_much_costs_as_many_queries_as_for_little(
         status_change(world, caller, "gone")
         caller.call("nope")
     bob = fresh(world.bob)
-    # Two of them read his permissions, one his groups, four compare every draft with what is in force.
-    with django_assert_max_num_queries(16):
+    # Two of them read his permissions, one his groups, four compare every draft with what is in force, four watch.
+    with django_assert_max_num_queries(20):
         found = dashboard_for(bob, timezone.now())
     assert len(found.waiting or []) == 10
     assert found.more_waiting
+
+
+def alert(name: str, severity: str, now: dt.datetime, state: str = "firing", **labels: str) -> AlertInstance:
+    rule = AlertRule.objects.create(name=name, metric="error_rate", threshold=0.1, severity=severity)
+    return AlertInstance.objects.create(
+        rule=rule, labels=labels, dedupe_key=name, state=state, since=now, evaluated_at=now, value=0.25
+    )
+
+
+def test_alerts_when_they_fire_come_the_worst_first(world: Any) -> None:
+    now = timezone.now()
+    alert("Slow", "warning", now)
+    alert("Broken", "critical", now - dt.timedelta(hours=2), tool_name="create_ticket")
+    alert("Almost", "critical", now, state="pending")
+    found = dashboard_for(fresh(world.bob), now)
+    assert [line.text for line in found.firing or []] == ["Broken (tool_name=create_ticket)", "Slow"]
+    assert found.firing
+    assert found.firing[0].urgent
+    assert found.firing[0].detail == "25 %, bound 10 %"
+    assert dashboard_for(fresh(world.charlie), now).firing is None
+
+
+def test_alerts_when_silenced_say_so(world: Any) -> None:
+    now = timezone.now()
+    row = alert("Broken", "critical", now)
+    AlertSilence.objects.create(
+        rule=row.rule, starts_at=now, ends_at=now + dt.timedelta(hours=1), why="of this test", created_by="b"
+    )
+    [line] = dashboard_for(fresh(world.bob), now).firing or []
+    assert "silenced" in line.note
+    assert not line.urgent
+
+
+@pytest.mark.parametrize(("sent", "failed", "said"), [(None, 1, True), (2, 1, True), (1, 2, False), (1, None, False)])
+def test_watch_when_a_channel_failed_last_says_so(world: Any, sent: int | None, failed: int | None, said: bool) -> None:
+    now = timezone.now()
+    times = [None if ago is None else now - dt.timedelta(hours=ago) for ago in (sent, failed)]
+    AlertChannel.objects.create(
+        name="on call", kind="email", last_sent_at=times[0], last_failed_at=times[1], last_error="refused"
+    )
+    lines = [line for line in dashboard_for(fresh(world.bob), now).health if line.text == "Alerts to on call"]
+    assert bool(lines) is said
+    assert all("refused" in line.note and "alertchannel" in line.page for line in lines)
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(2, False), (11, True)])
+def test_watch_when_figures_stand_still_says_so(world: Any, minutes: int, said: bool) -> None:
+    now = timezone.now()
+    RollupWatermark.objects.create(at=now - dt.timedelta(minutes=minutes))
+    assert ("Figures" in [line.text for line in dashboard_for(fresh(world.bob), now).health]) is said
+
+
+@pytest.mark.parametrize(("endpoint", "said"), [("https://collector.example.com", True), ("", False)])
+def test_watch_when_spans_can_not_be_sent_on_says_so(world: Any, settings: Any, endpoint: str, said: bool) -> None:
+    settings.OTLP_ENDPOINT, now = endpoint, timezone.now()
+    SpanExport.objects.create(name="otlp", recorded_to=now, last_failed_at=now, last_error="status 500")
+    lines = [line for line in dashboard_for(fresh(world.bob), now).health if line.text == "Spans to the collector"]
+    assert bool(lines) is said
+    assert all("spanexport" in line.page for line in lines)
