@@ -9,7 +9,6 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
     DropdownFilter,
-    RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import display
@@ -18,6 +17,7 @@ from approvals.admin.searching import by_id_or_trace
 from approvals.models import Commit
 from telemetry.admin.audit import records_of
 from telemetry.admin.base import ReadOnlyAdmin
+from telemetry.admin.time_filter import TimeRangeFilter
 from telemetry.wording import moment
 from tools.reasons import reason
 
@@ -49,7 +49,7 @@ class CommitAdmin(ReadOnlyAdmin):
         ("accepted", BooleanRadioFilter),
         ReasonFilter,
         ("agent", RelatedDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", TimeRangeFilter),
     )
     search_fields = ("trace_id",)
     search_help_text = "The id of a commit, proposal or token, or a trace id, exactly."

@@ -12,7 +12,6 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
     ChoicesDropdownFilter,
-    RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
 from unfold.decorators import action, display
@@ -27,6 +26,8 @@ from approvals.models import Commit, PromptBaseline, Proposal
 from approvals.scoring import Signals, Weights, prompt_hash
 from approvals.states import Status
 from telemetry.admin.acts import ActsAdmin, ReasonForm, events_about, operator_of
+from telemetry.admin.audit import trace_words
+from telemetry.admin.time_filter import TimeRangeFilter
 from telemetry.canonical import parse
 from telemetry.encryption import CannotOpen
 from telemetry.models import Payload
@@ -54,7 +55,7 @@ class ProposalAdmin(ActsAdmin):
         ("tool", RelatedDropdownFilter),
         ("agent", RelatedDropdownFilter),
         ("candidate_source", ChoicesDropdownFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", TimeRangeFilter),
     )
     search_fields = ("trace_id",)
     search_help_text = "A proposal's id or a trace id, exactly."
@@ -247,7 +248,7 @@ def _facts(proposal: Proposal) -> tuple[tuple[str, Any], ...]:
         ("Compared with", f"the prompt approved {proposal.baseline.approved_at:%Y-%m-%d}" if proposal.baseline else ""),
         *(("Commit token", token) for token in tokens or ["none issued"]),
         ("Proposal", proposal.pk),
-        ("Trace", proposal.trace_id),
+        ("Trace", trace_words(proposal.trace_id)),
         ("Session", visible(proposal.session_id)),
         ("Prompt, SHA-256", proposal.prompt_hash),
         ("Arguments, SHA-256", proposal.args_digest),

@@ -16,6 +16,7 @@ from approvals.notices import ATTEMPTS
 from approvals.states import BURNT, Status
 from approvals.wording import risk_words, to_the_second
 from telemetry.admin.acts import ActsAdmin, operator_of
+from telemetry.admin.audit import trace_words
 from telemetry.models import AuditEvent
 from telemetry.recorder import Subject, show_payload
 from telemetry.redaction import redact
@@ -112,7 +113,7 @@ def facts_of(pending: PendingAction) -> Facts:
         ("Asked", f"{to_the_second(pending.created_at)}, {ago(pending.created_at)}"),
         *_people_told(pending),
         *_end_of(pending),
-        ("Trace", pending.trace_id),
+        ("Trace", trace_words(pending.trace_id)),
         ("Action id", str(pending.pk)),
         ("SHA-256", pending.args_digest),
     )

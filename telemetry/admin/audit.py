@@ -8,11 +8,12 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter, TextFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, TextFilter
 from unfold.decorators import display
 
 from telemetry.admin.acts import shown
 from telemetry.admin.base import ReadOnlyAdmin
+from telemetry.admin.time_filter import TimeRangeFilter
 from telemetry.event_types import EVENT_TYPES
 from telemetry.models import AuditEvent
 from telemetry.wording import moment, seen
@@ -37,6 +38,18 @@ LABELS = {
 def records_of(kind: str, trace_id: str) -> str:
     """The list of audit events ("auditevent") or spans ("span") of one trace."""
     return f"{reverse(f'admin:telemetry_{kind}_changelist')}?q={trace_id}"
+
+
+def trace_address(trace_id: str) -> str:
+    """The page of one trace: its waterfall and its audit events."""
+    return reverse("admin:telemetry_trace", args=[trace_id])
+
+
+def trace_words(trace_id: str) -> SafeString | str:
+    """The whole id, as a link to its page; nothing where there is none."""
+    if not trace_id:
+        return ""
+    return format_html('<a class="record-link" href="{}">{}</a>', trace_address(trace_id), trace_id)
 
 
 class EventTypeFilter(DropdownFilter):
@@ -72,7 +85,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
         EventTypeFilter,
         SubjectFilter,
         ("actor_kind", ChoicesDropdownFilter),
-        ("occurred_at", RangeDateTimeFilter),
+        ("occurred_at", TimeRangeFilter),
     )
     search_fields = ("trace_id",)
     search_help_text = "A trace id, or exactly: an actor, a subject (name or id), a reason code."
@@ -152,7 +165,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
         if not event.trace_id:
             return ""
         return format_html(
-            '<a class="record-link" href="{}">Spans of trace {}</a>', records_of("span", event.trace_id), event.trace_id
+            '<a class="record-link" href="{}">Waterfall of trace {}</a>', trace_address(event.trace_id), event.trace_id
         )
 
     @display(description="Data")

@@ -3,13 +3,18 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter, TextFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, TextFilter
 from unfold.decorators import display
 
-from telemetry.admin.audit import TRACE_ID, records_of
+from telemetry.admin.acts import shown
+from telemetry.admin.audit import TRACE_ID, records_of, trace_address
 from telemetry.admin.base import ReadOnlyAdmin
+from telemetry.admin.charts import charts
+from telemetry.admin.time_filter import TimeRangeFilter
+from telemetry.admin.trace_page import trace_page
 from telemetry.models import Span
 from telemetry.wording import moment, seen
 
@@ -48,20 +53,20 @@ class DecisionFilter(DropdownFilter):
         return queryset.filter(decision=chosen) if chosen else queryset
 
 
-class ToolFilter(TextFilter):
-    title = "tool"
-    parameter_name = "tool"
+class ExactFilter(TextFilter):
+    """Spans whose column is the whole of what was typed."""
+
+    column = ""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Span]) -> QuerySet[Span]:
-        return queryset.filter(tool_name=self.value().strip()) if self.value() else queryset
+        return queryset.filter(**{self.column: self.value().strip()}) if self.value() else queryset
 
 
-class AgentFilter(TextFilter):
-    title = "agent"
-    parameter_name = "agent"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Span]) -> QuerySet[Span]:
-        return queryset.filter(agent=self.value().strip()) if self.value() else queryset
+def exact(title: str, column: str) -> type[ExactFilter]:
+    """A filter of its own for a column, under its title in the address."""
+    return type(
+        f"{title.capitalize()}Filter", (ExactFilter,), {"title": title, "parameter_name": title, "column": column}
+    )
 
 
 @admin.register(Span)
@@ -69,20 +74,63 @@ class SpanAdmin(ReadOnlyAdmin):
     list_display = ("when", "what", "agent_seen", "decision_label", "reason", "rule_seen", "took", "trace_link")
     list_filter = (
         DecisionFilter,
-        ToolFilter,
-        AgentFilter,
+        exact("tool", "tool_name"),
+        exact("agent", "agent"),
+        exact("service", "service"),
+        exact("model", "model"),
+        ("origin", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
-        ("start_time", RangeDateTimeFilter),
+        ("start_time", TimeRangeFilter),
     )
     search_fields = ("trace_id",)
     search_help_text = "A trace id, or exactly: a tool, an agent, a key's public id, a reason code."
     ordering = ("-start_time",)
     fieldsets = (
-        (None, {"fields": ("what", "agent_seen", "agent_key", "access_subject", "door", "when", "took")}),
+        (
+            None,
+            {
+                "fields": (
+                    "what",
+                    "kind",
+                    "service",
+                    "agent_seen",
+                    "agent_key",
+                    "access_subject",
+                    "door",
+                    "when",
+                    "took",
+                )
+            },
+        ),
         ("Decision", {"fields": ("decision_label", "reason", "stage", "policy", "policy_revision", "rule_seen")}),
         ("Stages", {"fields": ("stages_shown",)}),
-        ("Cost", {"fields": ("model", "prompt_tokens", "completion_tokens", "token_source", "cost_usd", "retries")}),
-        ("Trace", {"fields": ("trace_id", "span_id", "parent_span_id", "session_id", "service", "events_link")}),
+        (
+            "Model and cost",
+            {
+                "fields": (
+                    ("provider", "model"),
+                    ("prompt_tokens", "completion_tokens", "token_source"),
+                    ("cost_usd", "cost_source"),
+                    ("retries", "fallback_used", "deterministic_fallback"),
+                )
+            },
+        ),
+        (
+            "Verdicts on the answer",
+            {
+                "fields": (
+                    ("confidence", "confidence_gate_blocked"),
+                    ("prompt_diff_score", "high_risk_path"),
+                    ("shadow_agreement", "shadow_disagreement_score"),
+                    "golden_passed",
+                )
+            },
+        ),
+        ("As reported", {"fields": ("origin", "name_seen", "error_type", "attributes_shown", "recorded_at")}),
+        (
+            "Trace",
+            {"fields": ("trace_page_link", "trace_id", "span_id", "parent_span_id", "session_id", "events_link")},
+        ),
     )
     readonly_fields = (
         "when",
@@ -94,7 +142,19 @@ class SpanAdmin(ReadOnlyAdmin):
         "trace_link",
         "stages_shown",
         "events_link",
+        "trace_page_link",
+        "name_seen",
+        "attributes_shown",
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages about spans that are no list of them stand beside the list."""
+        site = {"site": self.admin_site}
+        pages = [
+            path("what-happened/", self.admin_site.admin_view(charts), site, "telemetry_charts"),
+            path("trace/<str:trace_id>/", self.admin_site.admin_view(trace_page), site, "telemetry_trace"),
+        ]
+        return [*pages, *super().get_urls()]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Span], search_term: str
@@ -134,11 +194,23 @@ class SpanAdmin(ReadOnlyAdmin):
     @display(description="Trace")
     def trace_link(self, span: Span) -> SafeString:
         return format_html(
-            '<a class="record-link short" href="{}" title="Audit events of trace {}">{}…</a>',
-            records_of("auditevent", span.trace_id),
+            '<a class="record-link short" href="{}" title="The whole of trace {}">{}…</a>',
+            trace_address(span.trace_id),
             span.trace_id,
             span.trace_id[:8],
         )
+
+    @display(description="Whole trace")
+    def trace_page_link(self, span: Span) -> SafeString:
+        return format_html('<a class="record-link" href="{}">Waterfall</a>', trace_address(span.trace_id))
+
+    @display(description="Name")
+    def name_seen(self, span: Span) -> str:
+        return seen(span.name, 120)
+
+    @display(description="Attributes")
+    def attributes_shown(self, span: Span) -> SafeString | str:
+        return shown(span.attributes) if span.attributes else ""
 
     @display(description="Audit events")
     def events_link(self, span: Span) -> SafeString:

@@ -25,12 +25,11 @@ MINUTE = dt.timedelta(minutes=1)
 
 def span(at: dt.datetime, ms: float = 10.0, **fields: Any) -> Span:
     """A span that began at `at`; what is not given is as the pipeline writes it."""
-    trace = uuid.uuid4()
-    given: dict[str, Any] = {"tool_name": "search", "agent": "billing-agent", "decision": "ok"} | fields
+    trace = uuid.uuid4().hex
+    named = {"trace_id": trace, "span_id": trace[:16], "tool_name": "search", "agent": "billing-agent"}
+    given: dict[str, Any] = {**named, "decision": "ok", **fields}
     return Span(
         id=uuid.uuid4(),
-        trace_id=trace.hex,
-        span_id=trace.hex[:16],
         start_time=at,
         end_time=at + dt.timedelta(milliseconds=ms),
         **given,

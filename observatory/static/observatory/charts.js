@@ -1,0 +1,68 @@
+// Draws the charts of “What happened” from the numbers that stand in the page. Without it the page has its table.
+(() => {
+  "use strict";
+
+  const numbers = (id) => JSON.parse(document.getElementById(id).textContent);
+  const WORDS = ["calls", "denied", "errors", "p50", "p95", "cost", "tokens_in", "tokens_out"];
+  // Second and third lines are dashed too: no meaning is in the colour alone.
+  const DASHES = [[], [6, 4], [2, 3]];
+  const HEIGHT = 190;
+
+  function short(value) {
+    if (value === null || value === undefined) return "–";
+    const size = Math.abs(value);
+    if (size >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
+    if (size >= 1e4) return `${(value / 1e3).toFixed(0)} k`;
+    return size === 0 || size >= 10 ? value.toFixed(0) : value.toPrecision(2);
+  }
+
+  function utc(seconds) {
+    return new Date(seconds * 1000).toISOString().slice(5, 16).replace("T", " ");
+  }
+
+  function options(box, lines, names) {
+    const style = getComputedStyle(box);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const axis = { stroke: colour("--chart-text"), grid: { stroke: colour("--chart-grid"), width: 1 }, ticks: { show: false } };
+    return {
+      width: box.clientWidth,
+      height: HEIGHT,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      cursor: { y: false },
+      scales: { y: { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] } },
+      axes: [{ ...axis, space: 70 }, { ...axis, size: 52, values: (_, ticks) => ticks.map(short) }],
+      series: [
+        { label: "UTC", value: (_, at) => (at === null ? "–" : utc(at)) },
+        ...lines.map((line, position) => ({
+          label: names[WORDS.indexOf(line)],
+          stroke: colour(`--chart-line-${position + 1}`),
+          dash: DASHES[position],
+          width: 1.75,
+          points: { size: 5 },
+          value: (_, value) => short(value),
+        })),
+      ],
+    };
+  }
+
+  function start() {
+    const columns = numbers("chart-data"), names = numbers("chart-names");
+    document.getElementById("charts").hidden = false;
+    const boxes = [...document.querySelectorAll(".chart")];
+    const drawn = new Map();
+    function draw(box) {
+      drawn.get(box)?.destroy();
+      const lines = box.dataset.lines.split(" ");
+      drawn.set(box, new uPlot(options(box, lines, names), [columns.at, ...lines.map((line) => columns[line])], box));
+    }
+    boxes.forEach(draw);
+    const resized = new ResizeObserver((entries) => entries.forEach(({ target }) => {
+      drawn.get(target).setSize({ width: target.clientWidth, height: HEIGHT });
+    }));
+    boxes.forEach((box) => resized.observe(box));
+    // The theme is a class of the document: the lines take its colours.
+    new MutationObserver(() => boxes.forEach(draw)).observe(document.documentElement, { attributeFilter: ["class"] });
+  }
+
+  document.addEventListener("DOMContentLoaded", start);
+})();
