@@ -152,7 +152,7 @@ def record_spans(spans: Iterable[Span]) -> None:
         rows[0].save(force_insert=True)
     else:
         Span.objects.bulk_create(rows)
-    mark_late((span.start_time for span in rows), timezone.now())
+    mark_late((row.start_time for row in rows), timezone.now())
 
 
 def count_refusal(reason: str, now: dt.datetime) -> None:

@@ -32,7 +32,7 @@ _BASE: dict[str, Any] = UNSAID | {
 def write_spans(rows: Sequence[dict[str, Any]], now: dt.datetime) -> int:
     """How many of the rows were new; the others are stored already. All of them or none are written.
 
-    Locks: rows by their ids, in order, so that two batches of the same spans never wait for each other in a circle.
+    Locks: rows in the order of their ids, so that two batches of the same spans never wait for each other in a circle.
     """
     ensure_days_ahead({row["start_time"].date() for row in rows})
     ordered = sorted(rows, key=lambda row: row["id"].bytes)

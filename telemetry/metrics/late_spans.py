@@ -15,8 +15,8 @@ def whole_minute(moment: dt.datetime) -> dt.datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def mark_late(begins: Iterable[dt.datetime], now: dt.datetime) -> None:
-    """The minutes of spans that began long ago are summed up again. Never waits for another who says the same."""
-    minutes = {whole_minute(begin) for begin in begins if begin < now - LATE}
+def mark_late(began: Iterable[dt.datetime], now: dt.datetime) -> None:
+    """Minutes in which a span began long ago are summed up again. Never waits for another who says the same."""
+    minutes = {whole_minute(moment) for moment in began if moment < now - LATE}
     if minutes:
         StaleMinute.objects.bulk_create(StaleMinute(minute=minute) for minute in sorted(minutes))
