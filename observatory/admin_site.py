@@ -103,7 +103,7 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
             Page(
                 "Alerts over time",
                 "stacked_bar_chart",
-                "admin:telemetry_alertinstance_timeline",
+                "admin:alerts_over_time",
                 "telemetry.view_alertinstance",
             ),
             Page("Alert rules", "rule_settings", "admin:telemetry_alertrule_changelist", "telemetry.view_alertrule"),

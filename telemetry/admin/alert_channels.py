@@ -32,6 +32,19 @@ _SECRETS = {
 }
 
 
+_FIELDS: dict[Kind, tuple[str, ...]] = {
+    Kind.EMAIL: ("recipients",),
+    Kind.SLACK: ("secret",),
+    Kind.WEBHOOK: ("url",),
+    Kind.PAGERDUTY: ("secret", "url"),
+}
+# Of a new channel every field, each in a part of its own that a script shows for its kinds.
+_ALL_KINDS = tuple(
+    ("Where it leads" if name == "recipients" else None, {"fields": (name,), "classes": [f"for-{name}"]})
+    for name in ("recipients", "url", "secret")
+)
+
+
 class ChannelForm(AnyForm):
     """What operators say of a channel. A secret goes in and never comes out."""
 
@@ -64,6 +77,15 @@ class ChannelForm(AnyForm):
             return f"{_SECRETS.get(Kind(self.instance.kind), '')}{kept}"
         return "For Slack the incoming webhook's address; for PagerDuty the routing key. A webhook's is made for you."
 
+    def clean(self) -> dict[str, Any]:
+        """What does not belong to the kind is not asked for, so it is not kept."""
+        found: dict[str, Any] = super().clean() or self.cleaned_data
+        kind = found.get("kind") or self.instance.kind
+        for name in ("recipients", "url", "secret"):
+            if name in found and name not in _FIELDS[Kind(kind)]:
+                found[name] = ""
+        return found
+
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]  # Django's own hook, which its stubs leave out
         if not self.errors:
@@ -94,21 +116,23 @@ class AlertChannelAdmin(ActsAdmin):
 
     class Media:
         css = {"all": ["observatory/policy.css"]}
+        js = ["observatory/channel.js"]
 
     def get_fieldsets(self, request: HttpRequest, obj: AlertChannel | None = None) -> Any:
         """Of a channel that exists only what its kind has."""
         head = (None, {"fields": ("name", "kind", "enabled")})
         if obj is None:
-            return (head, ("Where it leads", {"fields": ("recipients", "url", "secret")}))
-        fields = {
-            Kind.EMAIL: ("recipients",),
-            Kind.SLACK: ("secret",),
-            Kind.WEBHOOK: ("url",),
-            Kind.PAGERDUTY: ("secret", "url"),
-        }[Kind(obj.kind)]
+            return (head, *_ALL_KINDS)
+        fields = _FIELDS[Kind(obj.kind)]
         if not self.has_change_permission(request, obj):
             fields = tuple(name for name in fields if name != "secret")
         return (head, ("Where it leads", {"fields": fields}), ("How it does", {"fields": ("state", "last_error")}))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and db_field.name == "recipients":
+            field.widget.attrs["rows"] = 3
+        return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: AlertChannel | None = None) -> tuple[str, ...]:
         return ("kind", "state", "last_error") if obj else ()

@@ -45,7 +45,7 @@ def chart(
     """Figures over time with their bound, and when it fired behind them."""
     frame = frame_of
     return format_html(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="Figures over time, and when it fires">'
+        '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="Figures over time, and when it fires">'
         "{}{}{}{}</svg>",
         WIDTH,
         HEIGHT,
@@ -54,7 +54,7 @@ def chart(
         _bound(frame, threshold),
         format_html_join(
             "",
-            '<path class="chart-line chart-line-{}" d="{}"></path>',
+            '<path class="plot-line plot-line-{}" d="{}"></path>',
             ((n, path(frame, p)) for n, p in enumerate(lines)),
         ),
     )
@@ -81,15 +81,15 @@ def path(frame: Frame, points: Points) -> str:
 
 def _bands(frame: Frame, bands: Iterable[tuple[dt.datetime, dt.datetime]]) -> SafeString:
     drawn = ((frame.x(a), TOP, max(frame.x(b) - frame.x(a), 2.0), HEIGHT - TOP - BOTTOM) for a, b in bands)
-    return format_html_join("", '<rect class="chart-fired" x="{}" y="{}" width="{}" height="{}"></rect>', drawn)
+    return format_html_join("", '<rect class="plot-fired" x="{}" y="{}" width="{}" height="{}"></rect>', drawn)
 
 
 def _grid(frame: Frame, unit: str) -> SafeString:
     values = [frame.top / 1.15 * n / TICKS for n in range(TICKS + 1)]
     rows = format_html_join(
         "",
-        '<line class="chart-grid" x1="{}" x2="{}" y1="{}" y2="{}"></line>'
-        '<text class="chart-text" x="{}" y="{}" text-anchor="end">{}</text>',
+        '<line class="plot-grid" x1="{}" x2="{}" y1="{}" y2="{}"></line>'
+        '<text class="plot-text" x="{}" y="{}" text-anchor="end">{}</text>',
         (
             (LEFT, WIDTH - RIGHT, frame.y(v), frame.y(v), LEFT - 8, frame.y(v) + 4, amount(_round(v), unit))
             for v in values
@@ -97,7 +97,7 @@ def _grid(frame: Frame, unit: str) -> SafeString:
     )
     times = format_html_join(
         "",
-        '<text class="chart-text" x="{}" y="{}" text-anchor="{}">{}</text>',
+        '<text class="plot-text" x="{}" y="{}" text-anchor="{}">{}</text>',
         (
             (frame.x(at), HEIGHT - 8, "end" if n == TICKS else "start" if n == 0 else "middle", text)
             for n, (at, text) in enumerate(ticks(frame.begins, frame.ends))
@@ -119,7 +119,7 @@ def ticks(begins: dt.datetime, ends: dt.datetime) -> list[tuple[dt.datetime, str
 
 def _bound(frame: Frame, threshold: float) -> SafeString:
     y = frame.y(threshold)
-    return format_html('<line class="chart-bound" x1="{}" x2="{}" y1="{}" y2="{}"></line>', LEFT, WIDTH - RIGHT, y, y)
+    return format_html('<line class="plot-bound" x1="{}" x2="{}" y1="{}" y2="{}"></line>', LEFT, WIDTH - RIGHT, y, y)
 
 
 def bar(

@@ -69,6 +69,12 @@ class AlertRuleAdmin(ActsAdmin):
             firing_now=Count("instances", filter=Q(instances__state=AlertState.FIRING), distinct=True)
         ).prefetch_related(Prefetch("channels", AlertChannel.objects.only("name", "enabled")))
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and db_field.name == "description":
+            field.widget.attrs["rows"] = 3
+        return field
+
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if request.method == "POST" and TRY in request.POST:
             kwargs["form"] = TriedForm

@@ -81,6 +81,14 @@ class AlertSilenceAdmin(ActsAdmin):
             return self.fieldsets
         return ((None, {"fields": ("what", "state_label", "starts_at", "ends_at", "why", "created_by", "now_silent")}),)
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Rules are chosen here, not made or changed."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and db_field.name == "rule":
+            for may in ("can_add_related", "can_change_related", "can_view_related", "can_delete_related"):
+                setattr(field.widget, may, False)
+        return field
+
     def get_readonly_fields(self, request: HttpRequest, obj: AlertSilence | None = None) -> tuple[str, ...]:
         return ("what", "state_label", "created_by", "now_silent") if obj else ()
 

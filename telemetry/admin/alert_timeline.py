@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, Max, Q, Value, When
@@ -19,26 +19,21 @@ from telemetry.clock import database_now
 from telemetry.models import AlertInstance, AlertState, AlertTransition
 from telemetry.visible import visible
 
-if TYPE_CHECKING:
-    from telemetry.admin.base import ReadOnlyAdmin
-
 MOST_BARS = 100
 OPEN = (AlertState.PENDING, AlertState.FIRING)
 
 
-def timeline_page(page: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
+def alerts_over_time(request: HttpRequest, site: Any) -> HttpResponse:
     """Which alerts were out of bounds when; what fires now comes first."""
-    if not page.has_view_permission(request):
+    if not request.user.has_perm("telemetry.view_alertinstance"):
         raise PermissionDenied
     is_week = request.GET.get("past") == "week"
     ends = database_now()
     begins = ends - (WEEK if is_week else DAY)
     rows = _rows(begins)
     context = {
-        **page.admin_site.each_context(request),
+        **site.each_context(request),
         "title": "Alerts over time",
-        "opts": page.opts,
-        "media": page.media,
         "bars": bars_of(rows[:MOST_BARS], begins, ends),
         "more": len(rows) > MOST_BARS,
         "times": [text for _, text in ticks(begins, ends)],

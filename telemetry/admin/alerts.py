@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from telemetry.admin.alert_charts import chart, frame
-from telemetry.admin.alert_timeline import bars_of, timeline_page
+from telemetry.admin.alert_timeline import bars_of
 from telemetry.admin.alert_words import SEVERITIES, STATES, figure_words, labels_words, rule_sentence
 from telemetry.admin.base import ReadOnlyAdmin
 from telemetry.admin.paging import UncountedChangeList
@@ -103,13 +103,6 @@ class AlertAdmin(ReadOnlyAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AlertChangeList]:
         return AlertChangeList
-
-    def get_urls(self) -> list[URLPattern]:
-        name = "telemetry_alertinstance_timeline"
-        return [path("timeline/", self.admin_site.admin_view(self.timeline), name=name), *super().get_urls()]
-
-    def timeline(self, request: HttpRequest) -> HttpResponse:
-        return timeline_page(self, request)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         page: HttpResponse = super().changelist_view(request, _how_old() | (extra_context or {}))

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from telemetry.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from telemetry.models.channel import AlertChannel
+from telemetry.visible import visible
 
 
 class AlertRule(models.Model):
@@ -177,7 +178,7 @@ class AlertInstance(models.Model):
         ]
 
     def __str__(self) -> str:
-        named = ", ".join(f"{name}={value}" for name, value in sorted(self.labels.items()))
+        named = visible(", ".join(f"{name}={value}" for name, value in sorted(self.labels.items())))
         return f"{self.rule.name} ({named})" if named else self.rule.name
 
 
