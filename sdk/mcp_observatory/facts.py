@@ -1,6 +1,5 @@
 """What a caller may tell of a call beyond its prompt and answer, and how that becomes a span's fields."""
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +7,6 @@ from typing import Any, TypedDict
 
 from mcp_observatory.prices import as_cost
 from mcp_observatory.trace_context import Scalar, TraceContext
-from mcp_observatory.usage import token_count
 
 
 class Facts(TypedDict, total=False):
@@ -39,6 +37,7 @@ class Facts(TypedDict, total=False):
     end_time: datetime
 
 
+MOST_RETRIES = 10_000
 KNOWN = frozenset(Facts.__annotations__)
 
 
@@ -55,7 +54,7 @@ def tell(span: TraceContext, facts: Facts) -> None:
     span.tool_name = facts.get("tool_name", span.tool_name)
     span.name = facts.get("name", span.name)
     span.session_id = facts.get("session_id", span.session_id)
-    span.retries = token_count(facts.get("retries")) or span.retries
+    span.retries = _retries(facts.get("retries", span.retries))
     span.fallback_used = bool(facts.get("fallback_used", span.fallback_used))
     span.deterministic_fallback = bool(facts.get("deterministic_fallback_triggered", span.deterministic_fallback))
     span.high_risk_path = bool(facts.get("high_risk_path", span.high_risk_path))
@@ -84,11 +83,16 @@ def _tell_scores(span: TraceContext, facts: Facts) -> None:
         span.shadow_disagreement_score = _score(facts["shadow_disagreement_score"])
 
 
+def _retries(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return min(max(value, 0), MOST_RETRIES)
+
+
 def _score(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    number = float(value)
-    return number if math.isfinite(number) else None
+    return float(value) if 0 <= value <= 1 else None
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:

@@ -12,8 +12,8 @@ from typing import Any
 from mcp_observatory.trace_context import TraceContext
 from mcp_observatory.usage import Usage
 
-# Above this a figure is a mistake; the columns hold it no more.
-MOST_USD = 1_000_000
+# Above this a figure is a mistake, and the observatory takes none.
+MOST_USD = 10_000
 # An operator's own: the cost of a finished call in USD, or None where it is not known.
 Price = Callable[[TraceContext], Decimal | float | None]
 
@@ -49,8 +49,10 @@ _TABLE_NAMES: Mapping[str, str] = MappingProxyType(
         "x_ai": "x-ai",
     }
 )
-# What may follow a model's name and leave it the same model: a date, a number, a channel.
-_VERSION = re.compile(r"(?:[-@:.](?:v?\d[\d.]*|latest|preview|exp))+$")
+# What may follow a model's name and leave it the same model: a date, a release, a channel. One digit is another model.
+_VERSION = re.compile(r"(?:[-@:.](?:\d{4}-\d{2}-\d{2}|\d{3,8}|v\d+|latest|preview|exp))+$")
+_MOST_REMEMBERED = 1_000
+_MILLION = Decimal(1_000_000)
 
 
 class PriceTable:
@@ -61,6 +63,7 @@ class PriceTable:
         self._genai: Any = None
         self._providers: Any = None
         self._maker_of: dict[str, str] = {}
+        self._remembered: dict[tuple[str, str | None], tuple[Any, Any] | None] = {}
 
     @property
     def is_ready(self) -> bool:
@@ -80,24 +83,48 @@ class PriceTable:
         self.prepare()
         if self._genai is None or usage.prompt_tokens is None or usage.completion_tokens is None:
             return None
+        try:
+            found = self._found(model, provider)
+            return None if found is None else self._price(*found, usage, at)
+        except (LookupError, ValueError):
+            return None
+
+    def _found(self, model: str, provider: str | None) -> tuple[Any, Any] | None:
+        """The provider and the model of the table, remembered."""
+        if (model, provider) not in self._remembered:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[model, provider] = self._looked_up(model, provider)
+        return self._remembered[model, provider]
+
+    def _looked_up(self, model: str, provider: str | None) -> tuple[Any, Any] | None:
         seller = self._seller(model, provider)
         if seller is None:
             return None
+        found = self._providers[seller].find_model(model, all_providers=list(self._providers.values()))
+        # The table matches by resemblance: a maker's model with words of somebody else's in its name is not theirs.
+        if found is None or (seller in MAKERS and found.id != model and not _is_version_of(model, found.id)):
+            return None
+        return self._providers[seller], found
+
+    def _price(self, provider: Any, model: Any, usage: Usage, at: datetime) -> Decimal:
+        price = model.get_prices(at)
+        of_input, of_output = price.input_mtok, price.output_mtok
+        is_plain = isinstance(of_input, Decimal) and isinstance(of_output, Decimal) and price.requests_kcount is None
+        if is_plain and not usage.cache_read_tokens and not usage.cache_write_tokens:
+            # What genai-prices does in 70 microseconds, in one: most prices are two numbers.
+            plain: Decimal = (
+                of_input * (usage.prompt_tokens or 0) + of_output * (usage.completion_tokens or 0)
+            ) / _MILLION
+            return plain
         tokens = self._genai.Usage(
             input_tokens=usage.prompt_tokens,
             output_tokens=usage.completion_tokens,
             cache_read_tokens=usage.cache_read_tokens or None,
             cache_write_tokens=usage.cache_write_tokens or None,
         )
-        try:
-            found = self._genai.calc_price(tokens, model, provider_id=seller, genai_request_timestamp=at)
-        except (LookupError, ValueError):
-            return None
-        # The table matches by resemblance: a maker's model with words of somebody else's in its name is not theirs.
-        if seller in MAKERS and model not in self._maker_of and not _is_version_of(model, found.model.id):
-            return None
-        price: Decimal = found.total_price
-        return price
+        whole: Decimal = model.calc_price(tokens, provider, genai_request_timestamp=at).total_price
+        return whole
 
     def _seller(self, model: str, provider: str | None) -> str | None:
         """The provider's id in the table. Exactly so: the table would take "my-openai-proxy" for OpenAI."""
@@ -126,4 +153,4 @@ def as_cost(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float):
         return None
     amount = Decimal(str(value))
-    return amount if amount.is_finite() and 0 <= amount < MOST_USD else None
+    return amount if amount.is_finite() and 0 <= amount <= MOST_USD else None

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MOST_TOKENS = 2**53
+# Above this a figure is a mistake, and the observatory takes none.
+MOST_TOKENS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +86,4 @@ def _count(told: Any, name: str) -> int | None:
 def token_count(value: Any) -> int | None:
     """The number, where it can be one of tokens."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_number and 0 <= value < MOST_TOKENS else None
+    return value if is_number and 0 <= value <= MOST_TOKENS else None

@@ -7,13 +7,14 @@ from typing import Any
 
 from mcp_observatory.trace_context import Scalar, TraceContext
 
+LONGEST_SESSION = 64
 LONGEST = {
     "service": 80,
     "name": 120,
     "provider": 40,
     "model": 120,
     "tool_name": 64,
-    "session_id": 64,
+    "session_id": LONGEST_SESSION + 1,
     "error_type": 80,
 }
 LONGEST_ATTRIBUTE = 200
@@ -47,6 +48,9 @@ def record(span: TraceContext) -> dict[str, Any]:
     """Every column of the span, None where there is nothing."""
     found: dict[str, Any] = {name: _finite(getattr(span, name)) for name in _PLAIN}
     found |= {name: _cut(getattr(span, name), longest) for name, longest in LONGEST.items()}
+    if len(found["session_id"] or "") > LONGEST_SESSION:
+        # Cut, it would be another's.
+        found["session_id"] = None
     found["name"] = _cut(span.title, LONGEST["name"])
     found["start_time"] = span.start_time
     found["end_time"] = span.end_time or span.start_time

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import genai_prices
 import pytest
 import tiktoken
 import tiktoken.load
@@ -238,6 +239,17 @@ def test_dated_name_is_priced_when_its_provider_is_given() -> None:
     assert price("gpt-4o-2024-08-06", "openai") == price("gpt-4o")
     assert price("claude-haiku-4-5-20251001", "anthropic") is not None
     assert price("gpt-4o-2024-08-06") is None
+
+
+def test_next_model_is_not_a_version_of_the_last() -> None:
+    assert [price(name, "openai") for name in ("gpt-4.9", "gpt-4o-9", "gpt-9", "o9-mini")] == [None] * 4
+
+
+def test_price_of_two_numbers_is_that_of_the_package() -> None:
+    usage = {"input_tokens": 1234, "output_tokens": 567}
+    for name in ("gpt-4o", "gpt-5-mini", "o3"):
+        whole = genai_prices.calc_price(genai_prices.Usage(**usage), name, provider_id="openai").total_price
+        assert price(name, None, Usage(1234, 567)) == whole
 
 
 def test_model_of_two_makers_needs_its_provider() -> None:
