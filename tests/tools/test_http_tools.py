@@ -1,13 +1,13 @@
 """HTTP tools against a real endpoint: where they may go, what they send, what each answer means."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
 from telemetry.models import Span
 from telemetry.recorder import SYSTEM
+from tests.answering import answering
 from tools.actions.tools import declare, save_endpoint, save_tool
 from tools.models import HttpEndpoint, Policy, Tool
 from tools.registry import Declaration
@@ -22,33 +22,9 @@ SCHEMA = {
 
 @pytest.fixture
 def endpoint():
-    """A server that answers what `answer` says, and remembers what it was asked."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def _serve(self):
-            length = int(self.headers.get("Content-Length") or 0)
-            server.asked.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
-            status, headers, body = server.answer
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(body))} | headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = _serve  # noqa: N815 (http.server's names)
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.answer = [], (200, {}, b'{"state": "sent"}')
-    server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering() as server:
+        server.answer = (200, {}, b'{"state": "sent"}')
+        yield server
 
 
 @pytest.fixture
@@ -107,10 +83,9 @@ def test_the_request_is_a_span_below_the_calls_and_the_endpoint_continues_it(wor
 
 
 @pytest.mark.usefixtures("open_loopback")
-def test_a_request_that_is_not_answered_is_a_span_with_its_error(world, endpoint):
-    http_tool(endpoint.url)
-    endpoint.shutdown()
-    endpoint.server_close()
+def test_a_request_that_is_not_answered_is_a_span_with_its_error(world):
+    with answering() as gone:
+        http_tool(gone.url)
     answer = call(world)
     assert answer.status_code == 502
     (below,) = Span.objects.filter(trace_id=answer["X-Trace-Id"], kind="upstream")
@@ -154,7 +129,7 @@ def test_each_answer_has_its_meaning(world, endpoint, answer, status, code):
     "host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "0.0.0.0"]
 )
 def test_an_address_inside_is_refused_at_connect_time_and_nothing_arrives(world, endpoint, settings, host):
-    port = endpoint.server_address[1]
+    port = urlsplit(endpoint.url).port
     tool = http_tool("https://orders.example.com/x")
     HttpEndpoint.objects.filter(tool=tool).update(url=f"http://{host}:{port}/x")
     refused = call(world)
@@ -213,21 +188,15 @@ def test_an_answer_that_does_not_fit_the_output_schema_is_said_to_have_run(world
 
 @pytest.mark.usefixtures("open_loopback")
 def test_a_time_out_is_unknown_and_never_runs_again(world, endpoint):
-    done = threading.Event()
     http_tool(endpoint.url + "/x", timeout_s=1)
-
-    def slow(self):
-        endpoint.asked.append("slow")
-        done.wait(5)
-
-    endpoint.RequestHandlerClass.do_POST = slow
+    endpoint.go_on.clear()
     first = call(world, Idempotency_Key="k")
-    done.set()
+    endpoint.go_on.set()
     assert (first.status_code, first.json()["code"]) == (504, "tool_timeout")
     again = call(world, Idempotency_Key="k")
     assert (again.status_code, again.json()["code"]) == (504, "tool_timeout")
     assert again["Idempotency-Replayed"] == "true"
-    assert endpoint.asked == ["slow"]
+    assert len(endpoint.asked) == 1
 
 
 def test_the_secret_is_stored_sealed_and_never_shown(world):
