@@ -13,6 +13,7 @@ from approvals.transitions import ended_as, record_result
 from telemetry.models import AuditEvent, Payload, Span
 from telemetry.models.span import span_row_id
 from telemetry.recorder import SYSTEM, Actor, Ruling, Subject, record_event, record_spans
+from telemetry.redaction import redact_text
 from telemetry.visible import visible
 from tools import idempotency
 from tools.contract import Execution, Outcome, Ran, Stop, ToolCall, Verdict
@@ -99,8 +100,8 @@ class Stopwatch:
 
 
 def _tool_name(call: ToolCall) -> str:
-    """The name as it may be stored: what no tool can be called is written with visible escapes."""
-    return visible(call.tool_name[:64])[:64]
+    """The name as it may be stored: of one that no tool has, secrets are masked and odd characters escaped."""
+    return call.tool.name if call.tool else visible(redact_text(call.tool_name, 64))[:64]
 
 
 def _error_type(why: Reason) -> str:

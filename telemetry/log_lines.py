@@ -1,8 +1,11 @@
-"""Log lines stay lines: whatever a message holds, it can't start another one."""
+"""Log lines stay lines, without secrets: whatever a message holds, it can't start another one."""
 
 import logging
 import re
 
+from telemetry.redaction import redact_text
+
+LONGEST = 20_000
 _BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -12,7 +15,7 @@ def one_line(text: str) -> str:
 
 
 class OneLine(logging.Formatter):
-    """A record is one line, its traceback included."""
+    """A record is one line, its traceback included. What looks like a secret or a person's is masked, in paths too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return one_line(super().format(record))
+        return one_line(redact_text(super().format(record), LONGEST))
