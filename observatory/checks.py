@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from observatory.pipeline import STAGES
 from telemetry.egress import check_url
+from telemetry.otel.export import collector_headers
 from tools.access_tokens.trusted import may_be_plain_http
 from tools.rates import rate_problem
 
@@ -114,6 +115,18 @@ def commands_are_lists_of_words(**kwargs: Any) -> list[CheckMessage]:
         for words in commands.values()
     )
     return [] if is_fit else [Error(f"OBSERVATORY_MCP_COMMANDS is not like {example}.", id="observatory.E007")]
+
+
+@register(Tags.security)
+def spans_can_be_sent_on(**kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.OTLP_ENDPOINT and (problem := check_url(settings.OTLP_ENDPOINT)):
+        found.append(Error(f"OTEL_EXPORTER_OTLP_ENDPOINT: {problem}", id="observatory.E013"))
+    try:
+        collector_headers()
+    except ValueError as error:
+        found.append(Error(f"OTEL_EXPORTER_OTLP_HEADERS: {error}", id="observatory.E014"))
+    return found
 
 
 @register(Tags.security, deploy=True)

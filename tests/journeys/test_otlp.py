@@ -272,6 +272,25 @@ def test_what_a_reporter_says_of_decisions_is_beside_the_columns(caller):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"mcp.method.name": "tools/call"}, "tool_call"),
+        ({"gen_ai.operation.name": "execute_tool"}, "tool_call"),
+        ({"gen_ai.operation.name": "embeddings"}, "model_call"),
+        ({"gen_ai.operation.name": "invoke_agent"}, "other"),
+        ({"mcp.method.name": "tools/list"}, "other"),
+        # another installation's request to its upstream: the call itself it reports besides
+        ({"mcp_observatory.kind": "upstream", "mcp.method.name": "tools/call"}, "other"),
+        ({"mcp_observatory.kind": "model_call"}, "model_call"),
+    ],
+)
+def test_a_span_is_of_the_kind_that_its_attributes_say(caller, said, kind):
+    assert send(caller, request_with({"attributes": said}).SerializeToString()).status_code == 200
+    assert received().get().kind == kind
+
+
+@pytest.mark.django_db
 def test_a_service_of_our_name_and_none(caller):
     ours = request_with({}, resource=[("service.name", "observatory")])
     assert send(caller, ours.SerializeToString()).status_code == 422

@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from observatory.checks import spans_can_be_sent_on
 from telemetry.models import Span, SpanExport
 from telemetry.models.span import span_row_id
 from telemetry.otel import export
@@ -182,6 +183,13 @@ def test_headers_that_are_none_are_an_error_to_see(collector, settings, headers)
 def test_headers_are_read_as_opentelemetry_writes_them(settings):
     settings.OTLP_HEADERS = "a=b,c=d%2Ce,,f=g=h,"
     assert collector_headers() == {"a": "b", "c": "d,e", "f": "g=h"}
+
+
+def test_what_can_not_work_is_said_before_it_is_tried(settings):
+    settings.OTLP_ENDPOINT, settings.OTLP_HEADERS = "ftp://collector", "nonsense"
+    assert [found.id for found in spans_can_be_sent_on()] == ["observatory.E013", "observatory.E014"]
+    settings.OTLP_ENDPOINT, settings.OTLP_HEADERS = "https://collector.example.com:4318", "a=b"
+    assert spans_can_be_sent_on() == []
 
 
 def test_a_collector_in_a_private_network_must_be_allowed(listen, closed, settings):
