@@ -356,7 +356,7 @@ def test_whatever_is_sent_is_answered(caller):
     spans = st.dictionaries(st.sampled_from(sorted(good)), values, max_size=3).map(lambda said: good | said)
     spans = st.tuples(spans, st.lists(pairs, max_size=3)).map(lambda two: two[0] | {"attributes": two[1]})
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(found=st.lists(spans | values, max_size=3), raw=st.binary(max_size=60))
     def ask(found, raw):
         body = {"resourceSpans": [{"scopeSpans": [{"spans": found}]}]}
