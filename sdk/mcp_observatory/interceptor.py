@@ -47,7 +47,7 @@ class OpenSpan:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop()
+        self._interceptor.quietly(self.stop)
         leave(self._token)
         if kind is not None:
             self.span.error_type = kind.__name__
@@ -203,12 +203,7 @@ class MCPInterceptor:
 
     def finish(self, span: TraceContext) -> None:
         """The span is priced, counted and handed to the exporter. Never raises."""
-        if span.end_time is None or span.end_time < span.start_time:
-            span.end_time = span.start_time
-        if span.error_type and span.golden_passed:
-            span.golden_passed = False
-        if span.kind != "tool_call" and span.model and span.cost_usd is None:
-            self.quietly(self._set_price, span)
+        self.quietly(self._complete, span)
         self.quietly(self._sums.add, span)
         if self.exporter is not None:
             self.quietly(self.exporter.export, span)
@@ -279,6 +274,16 @@ class MCPInterceptor:
         ):
             if cached:
                 span.attributes[attribute] = cached
+
+    def _complete(self, span: TraceContext) -> None:
+        """The span's fields agree with each other, and it has its price."""
+        if span.end_time is None or span.end_time < span.start_time:
+            span.end_time = span.start_time
+        if span.error_type and span.golden_passed:
+            span.golden_passed = False
+        span.cost_usd = as_cost(span.cost_usd)
+        if span.kind != "tool_call" and span.model and span.cost_usd is None:
+            self._set_price(span)
 
     def _set_price(self, span: TraceContext) -> None:
         if self._price is not None:

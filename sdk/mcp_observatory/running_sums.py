@@ -48,7 +48,7 @@ class RunningSums:
         survives_fork(self)
 
     def after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer of the same thread may record too
         self._sums = {name: 0 for pair in RATES.values() for name in pair}
         self._priced_calls = 0
         self._cost_usd = Decimal(0)

@@ -15,6 +15,7 @@ from mcp_observatory.errors import NotReachable, OutcomeUnknown, StillWaiting, T
 from mcp_observatory.problems import error_of, parsed, refused_commit
 from mcp_observatory.retrying import Patience, Repeat, last_word, leaves_doubt
 from mcp_observatory.tool_result import ToolResult
+from mcp_observatory.trace_context import current_traceparent
 
 LONGEST_WAIT_S = 30
 SHORTEST_POLL_S = 0.25
@@ -216,6 +217,10 @@ class ToolClient:
         keyed: bool = True,
     ) -> Request:
         sent = {"Accept": "application/json", "User-Agent": _USER_AGENT, **(headers or {})}
+        # Inside a span of ours the server's stand under it.
+        above = current_traceparent()
+        if above is not None:
+            sent.setdefault("traceparent", above)
         if keyed:
             sent["X-API-Key"] = self._api_key
         data = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mcp_observatory import StillWaiting, ToolClient
+from mcp_observatory import StillWaiting, ToolClient, instrument
 from scripted_server import KEY, Scripted, ScriptedServer
 
 
@@ -17,6 +17,16 @@ def test_call_sends_key_arguments_and_headers(server: ScriptedServer, client: To
     assert (hit.method, hit.path, json.loads(hit.body)) == ("POST", "/tools/a%2Fb", {"x": 1, "y": "é"})
     sent = {"x-api-key": KEY, "idempotency-key": "i-1", "x-session-id": "s-1", "traceparent": "00-aa-bb-01"}
     assert sent.items() <= hit.headers.items()
+
+
+def test_call_inside_a_span_continues_its_trace(server: ScriptedServer, client: ToolClient) -> None:
+    with instrument("s").span("tool_call", tool_name="outer") as span:
+        client.call("t")
+        client.call("t", traceparent="00-aa-bb-01")
+        client.propose("t", {})
+    client.call("t")
+    sent = [hit.headers.get("traceparent") for hit in server.hits]
+    assert sent == [span.traceparent, "00-aa-bb-01", span.traceparent, None]
 
 
 def test_result_tells_what_the_call_met(server: ScriptedServer, client: ToolClient) -> None:

@@ -284,6 +284,17 @@ def test_values_that_nobody_could_read_are_left_out(server: ScriptedServer, expo
     assert one["attributes"] == {"a": "x?" + "y" * 198, "d": True}
 
 
+def test_span_that_cannot_be_written_takes_no_other_with_it(server: ScriptedServer, exporting: Exporting) -> None:
+    exporter = exporting(interval_s=600.0)
+    broken: Any = span("c")
+    broken.start_time = "yesterday"
+    for one in (span("a"), span("b"), broken, span("d")):
+        exporter.export(one)
+    assert exporter.flush(5)
+    assert sorted(one["tool_name"] for hit in server.hits for one in sent(hit)) == ["a", "b", "d"]
+    assert (exporter.counts.sent, exporter.counts.dropped) == (3, {"failed": 1})
+
+
 @pytest.mark.parametrize(
     ("url", "key", "options"),
     [

@@ -83,7 +83,8 @@ def test_error_is_recorded_by_its_class_and_raised_as_it_is(
 
     assert asyncio.run(main()) is error
     (span,) = memory.spans
-    assert (span.error_type, span.high_risk_path, span.completion_tokens) == (kind.__name__, True, None)
+    assert (span.error_type, span.high_risk_path) == (kind.__name__, True)
+    assert (span.prompt_tokens, span.completion_tokens, span.cost_usd) == (1, None, None)
     assert CANARY not in repr(span)
 
 
@@ -250,6 +251,19 @@ def test_threads_are_counted_and_have_traces_of_their_own(interceptor: MCPInterc
         thread.join()
     assert interceptor.get_metrics_snapshot()["total_calls"] == len({span.trace_id for span in memory.spans}) == 1000
     assert interceptor.get_metrics_snapshot()["avg_cost_usd"] == 0.1
+
+
+def test_fields_that_are_filled_with_nonsense_never_reach_the_caller(memory: MemoryExporter) -> None:
+    interceptor = instrument("shop", memory)
+    with interceptor.span("model_call", model="gpt-4o") as span:
+        nonsense: Any = span
+        nonsense.start_time = "yesterday"
+        nonsense.cost_usd = 0.5
+        nonsense.confidence = float("nan")
+    with interceptor.span("model_call", model="gpt-4o") as span:
+        span.start_time = datetime(2026, 1, 1)  # noqa: DTZ001 (the mistake under test)
+    assert interceptor.errors > 0
+    assert (len(memory.spans), interceptor.get_metrics_snapshot()["total_calls"]) == (2, 2)
 
 
 def test_service_without_a_name_is_refused() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, cast
 
+import httpx2
 import pytest
 from mcp import Client
 from mcp.server.lowlevel import Server
@@ -133,6 +134,25 @@ def test_callers_trace_is_continued(interceptor: MCPInterceptor, memory: MemoryE
     talk(server, conversation)
     (span,) = memory.spans
     assert ((span.trace_id, span.parent_span_id) == (TRACE, SPAN)) == (sent != "nonsense")
+
+
+def test_callers_trace_is_continued_from_its_http_header(interceptor: MCPInterceptor, memory: MemoryExporter) -> None:
+    server = low_level()
+    instrument_server(server, interceptor)
+    called = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo", "arguments": {"text": "x"}}}
+    headers = {"Accept": "application/json, text/event-stream", "traceparent": f"00-{TRACE}-{SPAN}-01"}
+
+    async def main() -> None:
+        app = server.streamable_http_app(stateless_http=True, json_response=True)
+        async with (
+            server.session_manager.run(),
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8000") as http,
+        ):
+            assert (await http.post("/mcp", json=called, headers=headers)).status_code == 200
+
+    asyncio.run(main())
+    (span,) = memory.spans
+    assert (span.trace_id, span.parent_span_id) == (TRACE, SPAN)
 
 
 def test_decorated_tool_of_an_instrumented_server_is_one_span(

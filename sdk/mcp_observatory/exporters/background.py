@@ -220,10 +220,7 @@ class BackgroundExporter(ABC):
                     return
                 attempt += 1
             except SendSmaller as why:
-                if len(part) == 1:
-                    self._settle(0, why.reason, 1)
-                else:
-                    parts += [part[len(part) // 2 :], part[: len(part) // 2]]
+                parts += self._halves(part, why.reason)
             except NotTaken as why:
                 self.warn_once(why.reason, "spans are not taken: %s", why.reason)
                 self._settle(0, why.reason, len(part))
@@ -231,8 +228,16 @@ class BackgroundExporter(ABC):
                     self._end_for(why.reason, sum(map(len, parts)))
                     return
             except Exception as error:
+                # Of a span that somebody filled with what it can't hold; the others of its batch are not at fault.
                 self.warn_once("failed", "spans were lost: %s in the exporter", type(error).__name__)
-                self._settle(0, "failed", len(part))
+                parts += self._halves(part, "failed")
+
+    def _halves(self, part: list[TraceContext], reason: str) -> list[list[TraceContext]]:
+        """What to try in its place; nothing of one span alone, which is dropped."""
+        if len(part) == 1:
+            self._settle(0, reason, 1)
+            return []
+        return [part[len(part) // 2 :], part[: len(part) // 2]]
 
     def _pause(self, told_s: float, backoff_s: float, give_up_at: float) -> bool:
         """True when the time to send again has come; False where that would be after the end.

@@ -77,9 +77,7 @@ class OtlpExporter(BackgroundExporter):
         super().__init__(batch_size=batch_size, **options)
 
     def send(self, spans: Sequence[TraceContext]) -> int:
-        for span in spans:
-            self._emit(span)
-        return 0
+        return sum(not self._emitted(span) for span in spans)
 
     def flush(self, timeout: float = 5.0) -> bool:
         return super().flush(timeout) and self._flush_behind(timeout)
@@ -93,6 +91,15 @@ class OtlpExporter(BackgroundExporter):
     def _flush_behind(self, timeout: float) -> bool:
         behind = self._processor or self._given
         return behind is None or bool(behind.force_flush(round(timeout * 1000)))
+
+    def _emitted(self, span: TraceContext) -> bool:
+        """False where the span is filled with what it can't hold."""
+        try:
+            self._emit(span)
+        except Exception as error:
+            self.warn_once("failed", "a span was lost: %s in the exporter", type(error).__name__)
+            return False
+        return True
 
     def _emit(self, span: TraceContext) -> None:
         self._ids.span = span

@@ -31,7 +31,7 @@ class SchemaMissing(RuntimeError):
 class PostgresExporter(BackgroundExporter):
     """Writes to the table that schema/postgres.sql makes (`python -m mcp_observatory.schema` prints it).
 
-    Connects at the first span, in its own thread; `connections` at most.
+    Connects at the first span, in its own thread.
     """
 
     def __init__(
