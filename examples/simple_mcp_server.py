@@ -15,11 +15,12 @@ from importlib import import_module
 
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_observatory import instrument, instrument_server
 from mcp_observatory.exporters import Exporter, HttpExporter
 
 PRICES = {"coffee": 3.5, "tea": 2.0}
-server: MCPServer[object] = MCPServer("simple-mcp-server")
+server: MCPServer[object] = MCPServer("simple-mcp-server", log_level="WARNING")
 
 
 def exporter() -> Exporter | None:
@@ -39,6 +40,8 @@ instrument_server(server, interceptor)
 @server.tool()
 def price(drink: str) -> float:
     """What a drink costs."""
+    if drink not in PRICES:
+        raise ToolError("There is no such drink.")
     return PRICES[drink]
 
 
