@@ -23,7 +23,7 @@ from telemetry.alerts.evaluation import CannotBeAsked
 from telemetry.alerts.preview import DAY, WEEK, Preview, preview
 from telemetry.alerts.rule_acts import save_rule
 from telemetry.clock import database_now
-from telemetry.metrics.definitions import Source
+from telemetry.metrics.definitions import METRICS, Source
 from telemetry.metrics.rollups import watermark
 from telemetry.models import AlertChannel, AlertInstance, AlertRule, AlertState
 from telemetry.visible import visible
@@ -155,13 +155,14 @@ def _page_context(rule: AlertRule) -> dict[str, Any]:
 def tried(rule: AlertRule, length: dt.timedelta) -> dict[str, Any]:
     """What a rule as typed would have done. Shape: sentence, chart, legend, episodes, note."""
     mark = watermark()
-    if mark is None:
+    metric = METRICS.get(rule.metric)
+    if mark is None and metric is not None and metric.source is not Source.GAUGE:
         return {
             "sentence": rule_sentence(rule),
             "note": "Nothing has been summed up yet: there is no past to try it on.",
         }
     try:
-        found = preview(rule, mark, length)
+        found = preview(rule, mark or database_now(), length)
     except CannotBeAsked as problem:
         return {"sentence": rule_sentence(rule), "note": str(problem)}
     if found.metric.source is Source.GAUGE:

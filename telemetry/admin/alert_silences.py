@@ -19,7 +19,7 @@ from unfold.enums import ActionVariant
 from telemetry.admin.acts import Act, ActsAdmin, operator_of
 from telemetry.admin.alert_words import matchers_words
 from telemetry.admin.generic import AnyForm
-from telemetry.alerts.silence_acts import create_silence, end_silence
+from telemetry.alerts.silence_acts import create_silence, end_silence, silence_problems
 from telemetry.clock import database_now
 from telemetry.models import AlertInstance, AlertSilence
 from telemetry.visible import visible
@@ -42,6 +42,15 @@ class SilenceForm(AnyForm):
             "starts_at": "In UTC, e.g. now.",
             "ends_at": "In UTC, at most 30 days later. What still fires then is told then.",
         }
+
+    def clean(self) -> dict[str, Any]:
+        """What the act would refuse is said here, before the database's own words for it."""
+        found: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors:
+            typed = AlertSilence(starts_at=found["starts_at"], ends_at=found["ends_at"])
+            for field, problem in silence_problems(typed, database_now()).items():
+                self.add_error(field, problem)
+        return found
 
 
 class StateFilter(DropdownFilter):

@@ -1,0 +1,474 @@
+"""Alerts by the public doors: a rule and a channel made in admin, calls that fail, a message that arrives, and its end."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from observatory.groups import AUDITORS, OPERATORS
+from telemetry.alerts.evaluation import evaluate_rule
+from telemetry.metrics.rollups import roll_up
+from telemetry.models import (
+    AlertChannel,
+    AlertInstance,
+    AlertNotification,
+    AlertRule,
+    AlertSilence,
+    AuditEvent,
+    Heartbeat,
+)
+from telemetry.tasks import evaluate_alerts, send_alerts
+from tests.journeys.alert_forms import (
+    ALERTS,
+    CHANNEL,
+    CHANNELS,
+    RULE,
+    RULES,
+    SILENCES,
+    errors_of,
+    failing_since,
+    silence_for,
+    this_minute,
+)
+from tests.journeys.people import signed_in
+from tests.telemetry.alerts.figures import calls, summed_up_to
+from tests.telemetry.delivery.messages import answering, channel, received, status
+from tests.telemetry.delivery.test_shapes import verified
+from tests.telemetry.egress.peer import OK
+from tools.scopes import Scope
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("opened", "world")]
+
+
+@pytest.fixture(autouse=True)
+def _only_our_rules(world):
+    AlertRule.objects.update(enabled=False)
+
+
+@pytest.fixture
+def reader(world):
+    return world.caller(world.allowing(), scopes=[Scope.TELEMETRY_READ])
+
+
+def firing(reader: Any) -> dict[str, Any]:
+    answer = reader.get("/telemetry/alerts")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def events(family: str) -> list[str]:
+    return list(AuditEvent.objects.filter(type__startswith=family).order_by("pk").values_list("type", flat=True))
+
+
+# the whole way
+
+
+def test_calls_that_are_denied_are_told_and_so_is_their_end(world, edda, listen, reader):
+    receiver = listen()
+    made = edda.post(f"{CHANNELS}add/", CHANNEL | {"url": receiver.url("/hook")})
+    secret = made.context["secret"]
+    assert "no-store" in made["Cache-Control"]
+    hook = AlertChannel.objects.get()
+    rule = RULE | {"metric": "denied_rate", "window_s": "300", "channels": [hook.pk]}
+    edda.post(f"{RULES}add/", rule)
+    caller = world.caller(world.allowing("search_customer", name="narrow"), name="crm-agent")
+    for _ in range(3):
+        assert caller.call("search_customer", {"query": "ACME"}).status_code == 200
+        assert caller.call("create_ticket", {"customer_id": 1, "title": "x"}).status_code in (403, 404)
+    roll_up(timezone.now() + dt.timedelta(minutes=2))
+    evaluate_alerts()
+    [alert] = firing(reader)["alerts"]
+    assert (alert["state"], alert["value"], alert["samples"]) == ("firing", 1.0, 3)
+    assert alert["silenced"] is False
+    send_alerts()
+    [told] = received(receiver)
+    assert verified(secret, told)
+    assert (told.json["type"], told.json["data"]["value"]) == ("alert.firing", 1.0)
+    roll_up(timezone.now() + dt.timedelta(minutes=20))
+    evaluate_alerts()
+    assert firing(reader)["alerts"] == []
+    send_alerts()
+    assert [one.json["type"] for one in received(receiver)] == ["alert.firing", "alert.resolved"]
+    assert Heartbeat.objects.filter(name="alerts").exists()
+
+
+# GET /telemetry/alerts
+
+
+def test_a_default_rule_is_known_by_its_key(reader):
+    AlertRule.objects.filter(metric="error_rate").update(
+        enabled=True, window_s=60, min_samples=1, keep_firing_s=0, for_s=0
+    )
+    failing_since(1)
+    evaluate_alerts()
+    answer = firing(reader)
+    assert answer["keys"] == ["error_rate_above_threshold"]
+    [alert] = answer["alerts"]
+    assert (alert["key"], alert["threshold"], alert["labels"]) == (
+        "error_rate_above_threshold",
+        0.1,
+        {"tool_name": "create_ticket"},
+    )
+
+
+def test_what_may_fire_soon_is_listed_but_is_no_key_yet(reader):
+    AlertRule.objects.filter(metric="error_rate").update(enabled=True, window_s=60, min_samples=1, for_s=120)
+    failing_since(1)
+    evaluate_alerts()
+    answer = firing(reader)
+    assert answer["keys"] == []
+    assert [alert["state"] for alert in answer["alerts"]] == ["pending"]
+
+
+def test_a_silence_is_seen_and_the_state_goes_on(reader, edda):
+    rule = AlertRule.objects.get(metric="error_rate")
+    AlertRule.objects.filter(pk=rule.pk).update(enabled=True, window_s=60, min_samples=1)
+    failing_since(1)
+    assert edda.post(f"{SILENCES}add/", silence_for(1, tool_name="create_ticket")).status_code == 302
+    evaluate_alerts()
+    [alert] = firing(reader)["alerts"]
+    assert (alert["state"], alert["silenced"]) == ("firing", True)
+
+
+@pytest.mark.parametrize(("scopes", "query", "code"), [([], "", 403), ([Scope.TELEMETRY_READ], "?tool=x", 400)])
+def test_alerts_are_refused(world, scopes, query, code):
+    caller = world.caller(world.allowing(), scopes=scopes)
+    assert caller.get(f"/telemetry/alerts{query}").status_code == code
+
+
+# rules
+
+
+def test_a_rule_is_made_changed_and_recorded(edda):
+    assert edda.post(f"{RULES}add/", RULE).status_code == 302
+    rule = AlertRule.objects.get(name="Tickets fail")
+    assert (rule.revision, rule.key, rule.group_by, rule.window_s) == (1, "", ["tool_name"], 60)
+    edda.post(f"{RULES}{rule.pk}/change/", RULE | {"severity": "info"})
+    rule.refresh_from_db()
+    assert (rule.severity, rule.revision) == ("info", 1)
+    edda.post(f"{RULES}{rule.pk}/change/", RULE | {"threshold": "0.2"})
+    rule.refresh_from_db()
+    assert (rule.threshold, rule.revision) == (0.2, 2)
+    assert events("alert_rule.") == ["alert_rule.created", "alert_rule.changed", "alert_rule.changed"]
+    last = AuditEvent.objects.filter(type="alert_rule.changed").latest("pk")
+    assert last.facts["threshold"] == {"from": 0.1, "to": 0.2}
+    assert last.actor == "edda"
+
+
+def test_a_rule_that_is_changed_while_it_fires_ends_that_at_once(edda, reader):
+    edda.post(f"{RULES}add/", RULE)
+    failing_since(1)
+    evaluate_alerts()
+    rule = AlertRule.objects.get(name="Tickets fail")
+    edda.post(f"{RULES}{rule.pk}/change/", RULE | {"threshold": "0.9"})
+    assert firing(reader)["alerts"] == []
+    page = edda.get(f"{ALERTS}{AlertInstance.objects.get().pk}/change/").content.decode()
+    assert "The rule was changed." in page
+
+
+WRONG = {
+    "no such metric": ({"metric": "moon_phase"}, "metric"),
+    "no metric": ({"metric": ""}, "metric"),
+    "no window": ({"window_s": ""}, "window_s"),
+    "half a minute": ({"window_s": "90"}, "window_s"),
+    "too wide a window": ({"window_s": "864000"}, "window_s"),
+    "a gauge with a window": ({"metric": "partitions_ahead", "threshold": "3", "group_by": []}, "window_s", "300"),
+    "a gauge by what it has not": (
+        {"metric": "partitions_ahead", "threshold": "3", "window_s": "", "group_by": ["tool_name"]},
+        "group_by",
+    ),
+    "a share above one": ({"threshold": "10"}, "threshold"),
+    "no number": ({"threshold": "nan"}, "threshold"),
+    "told too often": ({"repeat_s": "5"}, "repeat_s"),
+    "fires after more than a week": ({"for_s": "9999999"}, "for_s"),
+    "a name that is taken": ({"name": "A tool fails often"}, "name"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("button", [{}, {"_try": "day"}], ids=["saved", "tried"])
+def test_a_rule_that_is_wrong_is_refused_at_its_field(edda, name, button):
+    change, field, *window = WRONG[name]
+    typed = RULE | change | ({"window_s": window[0]} if window else {}) | button
+    page = edda.post(f"{RULES}add/", typed)
+    assert page.status_code == 200
+    assert field in errors_of(page)
+    assert not AlertRule.objects.filter(name="Tickets fail").exists()
+    assert "tried" not in page.context
+
+
+def test_a_rule_is_tried_on_the_past_and_not_saved(edda):
+    now = failing_since(20)
+    calls(now - dt.timedelta(minutes=60), failed=5)
+    page = edda.post(f"{RULES}add/", RULE | {"_try": "day"})
+    tried = page.context["tried"]
+    assert tried["headline"] == "It would have fired 2 times in the past 24 hours."
+    [latest, first] = tried["episodes"]
+    assert (latest["labels"], latest["value"], latest["ended_at"]) == ("tool create_ticket", "20 %", None)
+    assert latest["fired_at"] == now - dt.timedelta(minutes=19)
+    assert first["fired_at"] == now - dt.timedelta(minutes=59)
+    assert (first["value"], first["lasted"]) == ("100 %", "1 min")
+    assert "<svg" in tried["chart"]
+    text = page.content.decode()
+    assert "style=" not in tried["chart"]
+    assert "Nothing was saved." in text
+    assert not AlertRule.objects.filter(name="Tickets fail").exists()
+    assert not AlertInstance.objects.exists()
+    assert events("alert_rule.") == []
+    # Once the threshold is above the figures, it would not have fired.
+    high = edda.post(f"{RULES}add/", RULE | {"threshold": "1", "_try": "week"}).context["tried"]
+    assert high["headline"] == "It would not have fired in the past 7 days."
+
+
+def test_what_a_rule_is_said_to_have_done_is_what_it_did(edda):
+    """The preview and the evaluation are the same step over the same figures."""
+    now = this_minute()
+    pattern = [0, 5, 5, 0, 0, 5, 5, 5, 0, 0]
+    for n, failed in enumerate(pattern):
+        calls(now - dt.timedelta(minutes=len(pattern) - n), ok=5, failed=failed)
+    summed_up_to(now)
+    typed = RULE | {"for_s": "60", "keep_firing_s": "60"}
+    tried = edda.post(f"{RULES}add/", typed | {"_try": "day"}).context["tried"]
+    edda.post(f"{RULES}add/", typed)
+    rule = AlertRule.objects.get(name="Tickets fail")
+    for n in range(len(pattern) + 1):
+        at = now - dt.timedelta(minutes=len(pattern) - n)
+        evaluate_rule(rule, at, at)
+    moves = AlertInstance.objects.get().transitions.order_by("pk").values_list("became", "at")
+    really = [(a, b) for (became, a), (_, b) in zip(moves, moves[1:], strict=False) if became == "firing"]
+    assert [(one["fired_at"], one["ended_at"]) for one in reversed(tried["episodes"])] == really
+    assert len(really) == 2
+
+
+def test_a_gauge_is_tried_on_this_moment(edda):
+    typed = RULE | {
+        "metric": "partitions_ahead",
+        "threshold": "100",
+        "comparison": "below",
+        "window_s": "",
+        "group_by": [],
+    }
+    tried = edda.post(f"{RULES}add/", typed | {"_try": "day"}).context["tried"]
+    assert tried["headline"] == "Out of bounds now: 1 of 1."
+    assert edda.post(f"{RULES}add/", typed).status_code == 302
+
+
+def test_a_rule_that_cannot_be_asked_says_so_in_admin(edda):
+    AlertRule.objects.create(name="Old", metric="gone_gauge", threshold=1)
+    evaluate_alerts()
+    assert "There is no metric gone_gauge here." in edda.get(RULES).content.decode()
+    assert [row.name for row in edda.get(f"{RULES}?evaluation=failed").context["cl"].result_list] == ["Old"]
+
+
+# alerts
+
+
+def test_the_list_has_what_fires_first_and_finds_by_label(edda):
+    edda.post(f"{RULES}add/", RULE)
+    now = failing_since(2)
+    calls(now - dt.timedelta(minutes=1), failed=5, tool="send_message")
+    calls(now, ok=5, tool="send_message")
+    evaluate_alerts()
+    summed_up_to(now + dt.timedelta(minutes=1))
+    calls(now, failed=5)
+    evaluate_alerts()
+    rows = edda.get(ALERTS).context["cl"].result_list
+    assert [(row.labels["tool_name"], row.state) for row in rows] == [
+        ("create_ticket", "firing"),
+        ("send_message", "resolved"),
+    ]
+    found = edda.get(f"{ALERTS}?tool=send_message").context["cl"].result_list
+    assert [row.labels["tool_name"] for row in found] == ["send_message"]
+    assert "create_ticket" in edda.get("/admin/alerts-over-time/?past=week").content.decode()
+
+
+def test_old_figures_are_said_to_be_old(edda):
+    summed_up_to(this_minute() - dt.timedelta(minutes=10))
+    assert "10 min ago" in edda.get(ALERTS).content.decode()
+
+
+def test_an_alerts_page_tells_who_was_told(edda, listen):
+    down = listen(answering(status(503, body=b"down")))
+    failing = channel(name="down", url=down.url())
+    edda.post(f"{RULES}add/", RULE | {"channels": [failing.pk]})
+    failing_since(1)
+    evaluate_alerts()
+    alert = AlertInstance.objects.get()
+    page = f"{ALERTS}{alert.pk}/change/"
+    assert "waits to be sent" in edda.get(page).content.decode()
+    send_alerts()
+    text = edda.get(page).content.decode()
+    assert "tried 1 time: It answered 503: down" in text
+    assert f"rule={alert.rule_id}&amp;tool_name=create_ticket" in text
+    form = edda.get(f"{SILENCES}add/?rule={alert.rule_id}&tool_name=create_ticket").context["adminform"].form
+    assert (form.initial["rule"], form.initial["tool_name"]) == (str(alert.rule_id), "create_ticket")
+
+
+# channels
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"kind": "email"}, "recipients"),
+        ({"kind": "email", "recipients": "alice@example.com\nnobody"}, "recipients"),
+        ({"kind": "webhook"}, "url"),
+        ({"kind": "webhook", "url": "http://alerts.example.com/"}, "url"),
+        ({"kind": "webhook", "url": "http://10.0.0.7/"}, "url"),
+        ({"kind": "webhook", "url": "ftp://alerts.example.com/"}, "url"),
+        ({"kind": "slack"}, "secret"),
+        ({"kind": "slack", "secret": "http://hooks.slack.com/services/x"}, "secret"),
+        ({"kind": "pagerduty"}, "secret"),
+        ({"kind": "pagerduty", "secret": "short"}, "secret"),
+        ({"kind": "pagerduty", "secret": "R" * 32, "url": "https://evil.example/v2/enqueue"}, "url"),
+    ],
+)
+def test_a_channel_that_is_wrong_is_refused_at_its_field(edda, typed, field):
+    page = edda.post(f"{CHANNELS}add/", CHANNEL | typed)
+    assert (page.status_code, list(errors_of(page))) == (200, [field])
+    assert not AlertChannel.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"kind": "email", "recipients": "alice@example.com"},
+        {"kind": "webhook", "url": "https://alerts.example.com/hook"},
+        {"kind": "slack", "secret": "https://hooks.slack.com/services/T0/B0/3f9c"},
+        {"kind": "pagerduty", "secret": "R" * 32},
+        {"kind": "pagerduty", "secret": "R" * 32, "url": "https://events.eu.pagerduty.com/v2/enqueue"},
+    ],
+)
+def test_a_secret_goes_in_and_never_comes_out(edda, typed):
+    edda.post(f"{CHANNELS}add/", CHANNEL | typed)
+    made = AlertChannel.objects.get()
+    pages = [edda.get(f"{CHANNELS}{made.pk}/change/"), edda.get(CHANNELS), edda.get(f"{CHANNELS}{made.pk}/test/")]
+    secret = typed.get("secret", "nothing to find")
+    event = AuditEvent.objects.get(type="alert_channel.created")
+    assert all(secret not in page.content.decode() for page in pages)
+    assert secret not in str(event.facts)
+    # An empty field keeps what is stored.
+    before = bytes(made.sealed_secret or b"")
+    kept = CHANNEL | typed | {"name": "renamed", "secret": ""}
+    assert edda.post(f"{CHANNELS}{made.pk}/change/", kept).status_code == 302
+    made.refresh_from_db()
+    assert (made.name, bytes(made.sealed_secret or b"")) == ("renamed", before)
+
+
+def test_a_secret_is_replaced_with_a_grace(edda, listen):
+    receiver = listen()
+    first = edda.post(f"{CHANNELS}add/", CHANNEL | {"url": receiver.url()}).context["secret"]
+    hook = AlertChannel.objects.get()
+    second = edda.post(f"{CHANNELS}{hook.pk}/replace/", {"grace_hours": "1"}).context["secret"]
+    assert first != second
+    edda.post(f"{CHANNELS}{hook.pk}/test/")
+    [one] = received(receiver)
+    assert verified(first, one)
+    assert verified(second, one)
+    edda.post(f"{CHANNELS}{hook.pk}/replace/", {"grace_hours": "0"})
+    edda.post(f"{CHANNELS}{hook.pk}/test/")
+    assert not verified(second, received(receiver)[1])
+
+
+def test_a_test_is_really_sent_and_its_answer_shown(edda, listen):
+    receiver = listen(answering(OK, status(404, body=b"no such hook")))
+    hook = channel(url=receiver.url())
+    page = f"{CHANNELS}{hook.pk}/test/"
+    assert "is sent to http://127.0.0.1" in edda.get(page).content.decode()
+    assert receiver.requests == []
+    assert "The test arrived" in edda.post(page).content.decode()
+    [one] = received(receiver)
+    assert one.json["type"] == "test"
+    refused = edda.post(page).content.decode()
+    assert "The test did not arrive" in refused
+    assert "It answered 404: no such hook" in refused
+    hook.refresh_from_db()
+    assert (hook.last_sent_at is not None, hook.last_error) == (True, "It answered 404: no such hook")
+    told = AuditEvent.objects.filter(type="alert_channel.tested").order_by("pk")
+    assert [event.facts["arrived"] for event in told] == [True, False]
+    assert not AlertNotification.objects.exists()
+
+
+def test_a_test_of_pagerduty_opens_an_incident_and_closes_it(edda, listen):
+    receiver = listen()
+    pager = channel("pagerduty", secret="R" * 32, url=receiver.url())
+    edda.post(f"{CHANNELS}{pager.pk}/test/")
+    opened, closed = [one.json for one in received(receiver)]
+    assert (opened["event_action"], closed["event_action"]) == ("trigger", "resolve")
+    assert opened["dedup_key"] == closed["dedup_key"]
+
+
+# silences
+
+
+def test_a_silence_is_ended_early_and_what_still_fires_is_told(edda, listen):
+    receiver = listen()
+    edda.post(f"{RULES}add/", RULE | {"channels": [channel(url=receiver.url()).pk]})
+    edda.post(f"{SILENCES}add/", silence_for(3, tool_name="create_ticket"))
+    failing_since(1)
+    evaluate_alerts()
+    send_alerts()
+    assert receiver.requests == []
+    silence = AlertSilence.objects.get()
+    alert = edda.get(f"{ALERTS}{AlertInstance.objects.get().pk}/change/").content.decode()
+    assert "held back by a silence" in alert
+    page = f"{SILENCES}{silence.pk}/end/"
+    assert "are told within seconds" in edda.get(page).content.decode()
+    assert edda.post(page).status_code == 302
+    send_alerts()
+    assert len(receiver.requests) == 1
+    edda.post(page)
+    assert events("silence.") == ["silence.created", "silence.ended"]
+    assert AuditEvent.objects.get(type="silence.ended").facts == {"held_back": 1}
+
+
+@pytest.mark.parametrize("hours", [-1, 24 * 31])
+def test_a_silence_ends_and_not_in_years(edda, hours):
+    page = edda.post(f"{SILENCES}add/", silence_for(hours))
+    assert list(errors_of(page)) == ["ends_at"]
+    assert not AlertSilence.objects.exists()
+
+
+def test_a_silence_without_an_end_is_refused(edda):
+    page = edda.post(f"{SILENCES}add/", silence_for(1) | {"ends_at_0": "", "ends_at_1": ""})
+    assert list(errors_of(page)) == ["ends_at"]
+
+
+# who may
+
+
+MAY = {
+    # page: which groups may open it by GET, of operators, auditors and nobody
+    RULES: (True, True, False),
+    f"{RULES}add/": (False, False, False),
+    ALERTS: (True, True, False),
+    "/admin/alerts-over-time/": (True, True, False),
+    CHANNELS: (True, True, False),
+    f"{CHANNELS}add/": (False, False, False),
+    SILENCES: (True, True, False),
+    f"{SILENCES}add/": (True, False, False),
+    "test": (True, False, False),
+    "replace": (False, False, False),
+    "end": (True, False, False),
+}
+
+
+@pytest.mark.parametrize("path", MAY)
+def test_pages_are_for_those_who_may(world, edda, listen, path):
+    hook = channel(url=listen().url())
+    edda.post(f"{SILENCES}add/", silence_for(1))
+    pages = {
+        "test": f"{CHANNELS}{hook.pk}/test/",
+        "replace": f"{CHANNELS}{hook.pk}/replace/",
+        "end": f"{SILENCES}{AlertSilence.objects.get().pk}/end/",
+    }
+    where = pages.get(path, path)
+    assert edda.get(where).status_code == 200
+    people = [world.person("olga", OPERATORS), world.person("axel", AUDITORS), world.charlie]
+    for person, may in zip(people, MAY[path], strict=True):
+        client: Client = signed_in(person)
+        for ask in (client.get, client.post):
+            answer = ask(where)
+            assert (answer.status_code == 403) == (not may), person
