@@ -9,6 +9,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -21,7 +22,7 @@ from telemetry.clock import database_now
 from telemetry.delivery.channel_acts import LONGEST_GRACE, channel_problems, replace_secret, save_channel, send_test
 from telemetry.delivery.email import NO_SERVER
 from telemetry.delivery.letter import recipients_of
-from telemetry.models import AlertChannel, AlertNotification
+from telemetry.models import AlertChannel
 from telemetry.visible import visible
 from telemetry.wording import ago, seen
 
@@ -117,6 +118,10 @@ class AlertChannelAdmin(ActsAdmin):
     class Media:
         css = {"all": ["observatory/policy.css"]}
         js = ["observatory/channel.js"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AlertChannel]:
+        found: QuerySet[AlertChannel] = super().get_queryset(request)
+        return found.annotate(waiting=Count("notifications", filter=Q(notifications__next_attempt_at__isnull=False)))
 
     def get_fieldsets(self, request: HttpRequest, obj: AlertChannel | None = None) -> Any:
         """Of a channel that exists only what its kind has."""
@@ -274,8 +279,9 @@ class AlertChannelAdmin(ActsAdmin):
         return f"{ago(channel.last_failed_at)}{said}"
 
     @display(description="Waiting")
-    def waits(self, channel: AlertChannel) -> int:
-        return AlertNotification.objects.waiting().filter(channel=channel).count()
+    def waits(self, channel: Any) -> int:
+        count: int = channel.waiting
+        return count
 
 
 def _state(channel: AlertChannel) -> str:

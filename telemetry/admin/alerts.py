@@ -144,7 +144,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @display(description="Since (UTC)", ordering="since")
     def since_seen(self, alert: AlertInstance) -> SafeString:
-        return format_html("{} ({})", moment(alert.since), ago(alert.since))
+        return format_html("<span>{} ({})</span>", moment(alert.since), ago(alert.since))
 
     @display(description="Figures up to")
     def looked(self, alert: AlertInstance) -> SafeString:
