@@ -125,7 +125,7 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "admin:approvals_pendingaction_changelist",
                 "approvals.view_pendingaction",
             ),
-            Page("What happened", "insights", "admin:telemetry_charts", "telemetry.view_span"),
+            Page("What happened", "insights", "admin:what_happened", "telemetry.view_span"),
             Page("Audit events", "receipt_long", "admin:telemetry_auditevent_changelist", "telemetry.view_auditevent"),
             Page("Spans", "timeline", "admin:telemetry_span_changelist", "telemetry.view_span"),
             Page(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -76,7 +76,7 @@ def charts(request: HttpRequest, site: AdminSite) -> HttpResponse:
     mark = watermark()
     question = _question(window, mark or whole_minute(timezone.now()), chosen)
     steps = _steps(question, window.step)
-    by_name = totals(_with(question, list(FILTERS.values())), durations=False)
+    by_name = totals(replace(question, group_by=list(FILTERS.values())), durations=False, sums=("calls", "cost_usd"))
     context = site.each_context(request) | {
         "title": "What happened",
         "windows": [(one, _address(chosen | {"window": one.word})) for one in WINDOWS],
@@ -105,13 +105,9 @@ def _question(window: Window, ends: dt.datetime, chosen: Mapping[str, str]) -> Q
     return Question(closes - window.length, ends, {FILTERS[name]: value for name, value in chosen.items() if value})
 
 
-def _with(question: Question, group_by: Sequence[str]) -> Question:
-    return Question(question.begins, question.ends, question.filters, group_by, question.kinds)
-
-
 def _steps(question: Question, step: dt.timedelta) -> list[tuple[dt.datetime, Totals]]:
     """Each step of the window, also where nothing was."""
-    found = totals(question, step=step)
+    found = totals(question, step=step, sums=("calls", "cost_usd", "prompt_tokens", "completion_tokens"))
     moments = [question.begins + n * step for n in range(-(-(question.ends - question.begins) // step))]
     return [(at, found.get((at, ()), Totals())) for at in moments]
 
@@ -149,7 +145,7 @@ def _said(word: str, value: float | None) -> str:
 def _figures(whole: Totals, listed: str) -> list[dict[str, Any]]:
     """The window in numbers, each with the spans behind it where the list can show them."""
     links = {"calls": listed, "denied": f"{listed}&decision=denied", "errors": f"{listed}&decision=error"}
-    titles = {word: title.lower() for word, title, _ in LINES}
+    titles = {word: title[:1].lower() + title[1:] for word, title, _ in LINES}
     return [
         {
             "text": _said(word, value),

@@ -12,7 +12,6 @@ from unfold.decorators import display
 from telemetry.admin.acts import shown
 from telemetry.admin.audit import TRACE_ID, records_of, trace_address
 from telemetry.admin.base import ReadOnlyAdmin
-from telemetry.admin.charts import charts
 from telemetry.admin.time_filter import TimeRangeFilter
 from telemetry.admin.trace_page import trace_page
 from telemetry.models import Span
@@ -148,13 +147,10 @@ class SpanAdmin(ReadOnlyAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        """The pages about spans that are no list of them stand beside the list."""
-        site = {"site": self.admin_site}
-        pages = [
-            path("what-happened/", self.admin_site.admin_view(charts), site, "telemetry_charts"),
-            path("trace/<str:trace_id>/", self.admin_site.admin_view(trace_page), site, "telemetry_trace"),
-        ]
-        return [*pages, *super().get_urls()]
+        """The page of a trace stands beside the list of spans."""
+        view = self.admin_site.admin_view(trace_page)
+        page = path("trace/<str:trace_id>/", view, {"site": self.admin_site}, "telemetry_trace")
+        return [page, *super().get_urls()]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Span], search_term: str

@@ -64,7 +64,7 @@ def _shown(line: Line) -> dict[str, Any]:
         "service": seen(span.service, 40),
         "agent": seen(span.agent, 40),
         "tone": "bad" if denied else TONES.get(span.decision, "plain"),
-        "outcome": seen(" · ".join(part for part in (span.decision, span.reason or span.error_type) if part), 60),
+        "outcome": seen(" · ".join(dict.fromkeys(filter(None, (span.decision, span.reason or span.error_type)))), 60),
         "took_ms": span.duration_ms,
         "stages": ", ".join(f"{one.name} {one.microseconds / 1000:,.2f} ms" for one in line.segments),
         "address": reverse("admin:telemetry_span_change", args=[span.pk]),

@@ -13,11 +13,10 @@ from typing import Any
 from django.db.models import Count, Min, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from telemetry.metrics import families
+from telemetry.metrics import families, histogram
 from telemetry.metrics.definitions import METRICS, Source, Unit
 from telemetry.metrics.families import Family
 from telemetry.metrics.gauges import read_gauge
-from telemetry.metrics.histogram import merged, not_over
 from telemetry.metrics.totals import CALLS, histograms
 from telemetry.models import AlertInstance, AlertRule, AlertState, HourRollup
 from telemetry.models.rollup import THE_REST
@@ -70,7 +69,7 @@ class Exposition:
         # Each histogram goes with one of its rows, once.
         both = ((first, labels, (buckets.pop(labels, {}), us)) for first, labels, us in values)
         for labels, (held, us) in _bounded(family, both, _add_durations).items():
-            counts = [*not_over(held, families.BOUNDS_S), sum(held.values())]
+            counts = [*histogram.not_over(held, families.BOUNDS_S), sum(held.values())]
             bounds = [*map(str, families.BOUNDS_S), "+Inf"]
             found.add_metric(labels, list(zip(bounds, counts, strict=True)), us / 1_000_000)
         return found
@@ -112,7 +111,7 @@ def _bounded(family: Family, values: Iterable[Value], add: Callable[[Any, Any], 
 
 
 def _add_durations(one: tuple[dict[int, int], int], other: tuple[dict[int, int], int]) -> tuple[dict[int, int], int]:
-    return merged([one[0], other[0]]), one[1] + other[1]
+    return histogram.add(one[0], other[0]), one[1] + other[1]
 
 
 def _gauge(metric: Any) -> Metric:

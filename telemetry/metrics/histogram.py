@@ -6,7 +6,9 @@ Bucket b holds durations in (GAMMA**(b-1), GAMMA**b] milliseconds. Source: DDSke
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 GAMMA = 1.02
 # What a bucket stands for is at most this much off what it holds.
@@ -23,13 +25,11 @@ def middle_s(bucket: int) -> float:
     return 2 * GAMMA**bucket / (GAMMA + 1) / 1000
 
 
-def merged(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
-    """One histogram of everything that any of them holds."""
-    found: dict[int, int] = {}
-    for histogram in histograms:
-        for bucket, spans in histogram.items():
-            found[bucket] = found.get(bucket, 0) + spans
-    return found
+def add(histogram: dict[int, int], other: Mapping[int, int]) -> dict[int, int]:
+    """The first holds what the other holds too; it is returned."""
+    for bucket, spans in other.items():
+        histogram[bucket] = histogram.get(bucket, 0) + spans
+    return histogram
 
 
 def quantile(histogram: Mapping[int, int], share: float) -> float | None:
@@ -45,6 +45,9 @@ def quantile(histogram: Mapping[int, int], share: float) -> float | None:
     raise AssertionError
 
 
-def not_over(histogram: Mapping[int, int], bounds_s: Iterable[float]) -> list[int]:
-    """How many durations do not exceed each bound, by what their buckets stand for."""
-    return [sum(spans for bucket, spans in histogram.items() if middle_s(bucket) <= bound) for bound in bounds_s]
+def not_over(histogram: Mapping[int, int], bounds_s: Sequence[float]) -> list[int]:
+    """How many durations do not exceed each bound, by what their buckets stand for. Bounds grow."""
+    counts = [0] * (len(bounds_s) + 1)
+    for bucket, spans in histogram.items():
+        counts[bisect_left(bounds_s, middle_s(bucket))] += spans
+    return list(accumulate(counts[:-1]))

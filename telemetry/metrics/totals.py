@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import DateTimeField, F, Func, IntegerField, Max, QuerySet, Sum, Value
 from django.utils import timezone
 
-from telemetry.metrics.histogram import merged
+from telemetry.metrics import histogram
 from telemetry.metrics.rollups import HOUR, oldest_minute, whole_hour
 from telemetry.models import HourRollup, MinuteRollup
 from telemetry.models.rollup import DIMENSIONS, SUMS
@@ -34,10 +34,10 @@ class Totals:
 
     def add(self, other: Totals) -> None:
         for decision, sums in other.sums.items():
-            mine = self.sums.setdefault(decision, dict.fromkeys(SUMS, 0))
+            mine = self.sums.setdefault(decision, {})
             for name, number in sums.items():
-                mine[name] += number
-        self.durations = merged([self.durations, other.durations])
+                mine[name] = mine.get(name, 0) + number
+        histogram.add(self.durations, other.durations)
         self.longest_us = max(self.longest_us, other.longest_us)
 
     def sum(self, name: str, decisions: Sequence[str] = ()) -> Number:
@@ -68,12 +68,25 @@ class Question:
 Key = tuple[dt.datetime | None, tuple[str, ...]]
 
 
-def totals(question: Question, *, step: dt.timedelta | None = None, durations: bool = True) -> dict[Key, Totals]:
-    """By (the beginning of the step or None, the values of group_by). Groups without spans are not there."""
+def totals(
+    question: Question,
+    *,
+    step: dt.timedelta | None = None,
+    durations: bool = True,
+    sums: Sequence[str] = SUMS,
+) -> dict[Key, Totals]:
+    """By (the beginning of the step or None, the values of group_by). Groups without spans are not there.
+
+    What is not asked for, sums by name and durations, is not read.
+    """
     found: dict[Key, Totals] = {}
-    for rows in pieces(question, step):
-        for key, part in _read(rows, question, step, durations):
+    for piece in pieces(question, step):
+        rows = piece if step is None else piece.annotate(step=_step_of(question.begins, step))
+        by = [*(["step"] if step is not None else []), *question.group_by]
+        for key, part in _sums(rows, by, sums):
             found.setdefault(key, Totals()).add(part)
+        for key, held in histograms(rows, question.group_by, by_step=step is not None).items() if durations else ():
+            found.setdefault(key, Totals()).add(Totals({}, held))
     return found
 
 
@@ -107,24 +120,16 @@ def _next_hour(moment: dt.datetime) -> dt.datetime:
     return whole_hour(moment) if moment == whole_hour(moment) else whole_hour(moment) + HOUR
 
 
-def _read(
-    rows: QuerySet[Any], question: Question, step: dt.timedelta | None, durations: bool
-) -> Iterator[tuple[Key, Totals]]:
-    labels = list(question.group_by)
-    if step is not None:
-        origin = Value(question.begins, DateTimeField())
-        rows = rows.annotate(step=Func(Value(step), F("at"), origin, function="date_bin", output_field=DateTimeField()))
-    by = (["step"] if step is not None else []) + labels
-    summed = rows.values(*by, "decision").annotate(
-        **{f"sum_{name}": Sum(name) for name in SUMS}, longest=Max("longest_us")
-    )
-    for row in summed:
-        sums = {name: row[f"sum_{name}"] for name in SUMS}
-        key = row.get("step"), tuple(row[name] for name in labels)
-        yield key, Totals({row["decision"]: sums}, {}, row["longest"])
-    if durations:
-        for key, held in histograms(rows, labels, by_step=step is not None).items():
-            yield key, Totals({}, held)
+def _step_of(begins: dt.datetime, step: dt.timedelta) -> Func:
+    origin = Value(begins, DateTimeField())
+    return Func(Value(step), F("at"), origin, function="date_bin", output_field=DateTimeField())
+
+
+def _sums(rows: QuerySet[Any], by: Sequence[str], sums: Sequence[str]) -> Iterator[tuple[Key, Totals]]:
+    summed = {f"sum_{name}": Sum(name) for name in sums}
+    for row in rows.values(*by, "decision").annotate(**summed, longest=Max("longest_us")):
+        key = row.get("step"), tuple(row[name] for name in by if name != "step")
+        yield key, Totals({row["decision"]: {name: row[f"sum_{name}"] for name in sums}}, {}, row["longest"])
 
 
 def histograms(rows: QuerySet[Any], labels: Sequence[str], *, by_step: bool = False) -> dict[Key, dict[int, int]]:
@@ -132,14 +137,23 @@ def histograms(rows: QuerySet[Any], labels: Sequence[str], *, by_step: bool = Fa
     by = [*(["step"] if by_step else []), *labels]
     opened = rows.values(*by, bucket=_opened("buckets"), spans=_opened("bucket_spans"))
     sql, params = opened.query.sql_with_params()
-    grouped = ", ".join([*map(connection.ops.quote_name, by), "bucket"])
-    statement = " ".join(["SELECT", grouped, ", sum(spans)::bigint FROM (", sql, ") AS opened GROUP BY", grouped])
-    found: dict[Key, dict[int, int]] = {}
+    names = "".join(f"{connection.ops.quote_name(name)}, " for name in by)
+    grouped = ["GROUP BY", names.rstrip(", ")] if by else []
+    # Arrays, not a row a bucket: a row costs its reader more than the database.
+    each = [
+        "SELECT",
+        names,
+        "array_agg(bucket), array_agg(spans) FROM (SELECT",
+        names,
+        "bucket, sum(spans)::bigint AS spans",
+    ]
+    statement = " ".join([*each, "FROM (", sql, ") AS opened GROUP BY", names, "bucket) AS added", *grouped])
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        for *values, bucket, spans in cursor:
+        found = {}
+        for *values, buckets, spans in cursor:
             key = (values[0], tuple(values[1:])) if by_step else (None, tuple(values))
-            found.setdefault(key, {})[bucket] = spans
+            found[key] = dict(zip(buckets or (), spans or (), strict=True))
     return found
 
 

@@ -16,7 +16,7 @@ from tests.journeys.people import signed_in
 from tests.telemetry.metrics.spans import record, span
 
 pytestmark = pytest.mark.django_db
-CHARTS = "/admin/telemetry/span/what-happened/"
+CHARTS = "/admin/what-happened/"
 LIST = "/admin/telemetry/span/"
 SOON = dt.timedelta(minutes=2)
 
@@ -50,7 +50,7 @@ def test_every_window_shows_the_same_calls(world, agent, window):
     page = charts(world, f"?window={window}")
     assert numbers(page)["calls"] == "4"
     assert numbers(page)["denied"] == "1"
-    assert numbers(page)["cost, usd"] == "0.2500"
+    assert numbers(page)["cost, USD"] == "0.2500"
     drawn = json.loads(re.search(r'<script id="chart-data" type="application/json">(.*?)</script>', page.text)[1])
     assert sum(drawn["calls"]) == 4
     assert sum(drawn["tokens_in"]) == 1200

@@ -13,11 +13,16 @@
     const size = Math.abs(value);
     if (size >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
     if (size >= 1e4) return `${(value / 1e3).toFixed(0)} k`;
-    return size === 0 || size >= 10 ? value.toFixed(0) : value.toPrecision(2);
+    return size >= 10 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(2);
   }
 
-  function utc(seconds) {
-    return new Date(seconds * 1000).toISOString().slice(5, 16).replace("T", " ");
+  // UTC, as every time here.
+  const text = (seconds) => new Date(seconds * 1000).toISOString();
+  const moment = (seconds) => text(seconds).slice(0, 16).replace("T", " ");
+
+  // The time of day; where a day begins, and where ticks are days apart, the day.
+  function ticks(_, moments, __, ___, apart) {
+    return moments.map((at) => (apart >= 86400 || at % 86400 === 0 ? text(at).slice(5, 10) : text(at).slice(11, 16)));
   }
 
   function options(box, lines, names) {
@@ -30,9 +35,9 @@
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { y: false },
       scales: { y: { range: (_, least, most) => [0, most > 0 ? most * 1.08 : 1] } },
-      axes: [{ ...axis, space: 70 }, { ...axis, size: 52, values: (_, ticks) => ticks.map(short) }],
+      axes: [{ ...axis, space: 60, values: ticks }, { ...axis, size: 52, values: (_, values) => values.map(short) }],
       series: [
-        { label: "UTC", value: (_, at) => (at === null ? "–" : utc(at)) },
+        { label: "UTC", value: (_, at) => (at === null ? "–" : moment(at)) },
         ...lines.map((line, position) => ({
           label: names[WORDS.indexOf(line)],
           stroke: colour(`--chart-line-${position + 1}`),
@@ -48,7 +53,7 @@
   function start() {
     const columns = numbers("chart-data"), names = numbers("chart-names");
     document.getElementById("charts").hidden = false;
-    const boxes = [...document.querySelectorAll(".chart")];
+    const boxes = [...document.querySelectorAll(".over-time")];
     const drawn = new Map();
     function draw(box) {
       drawn.get(box)?.destroy();

@@ -7,7 +7,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.metrics.histogram import GAMMA, RELATIVE_ERROR, bucket_of, merged, not_over, quantile
+from telemetry.metrics.histogram import GAMMA, RELATIVE_ERROR, add, bucket_of, not_over, quantile
 from tests.telemetry.metrics.spans import exact_quantile
 
 DURATIONS_US = st.lists(st.integers(1, 10**12), min_size=1, max_size=200)
@@ -15,7 +15,7 @@ DURATIONS_US = st.lists(st.integers(1, 10**12), min_size=1, max_size=200)
 
 @given(DURATIONS_US, DURATIONS_US, st.sampled_from([0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 1.0]))
 def test_quantiles_are_within_one_per_cent(some, others, share):
-    histogram = merged([Counter(map(bucket_of, some)), Counter(map(bucket_of, others))])
+    histogram = add(Counter(map(bucket_of, some)), Counter(map(bucket_of, others)))
     exact = exact_quantile(some + others, share) / 1_000_000
     assert RELATIVE_ERROR < 0.01
     assert quantile(histogram, share) == pytest.approx(exact, rel=RELATIVE_ERROR + 1e-9)
