@@ -129,6 +129,13 @@ def spans_can_be_sent_on(**kwargs: Any) -> list[CheckMessage]:
     return found
 
 
+@register(Tags.security)
+def a_sign_of_life_can_be_given(**kwargs: Any) -> list[CheckMessage]:
+    if settings.HEARTBEAT_URL and (problem := check_url(settings.HEARTBEAT_URL)):
+        return [Error(f"OBSERVATORY_HEARTBEAT_URL: {problem}", id="observatory.E015")]
+    return []
+
+
 @register(Tags.security, deploy=True)
 def no_demonstration(**kwargs: Any) -> list[CheckMessage]:
     if settings.DEMO:

@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from observatory.checks import a_sign_of_life_can_be_given
 from telemetry.alerts.evaluation import HEARTBEAT
 from telemetry.dead_man import NAME, give_sign
 from telemetry.models import Heartbeat, RollupWatermark
@@ -85,3 +86,17 @@ def test_nothing_is_called_without_an_address(watcher, settings):
     progressing()
     assert not give_sign_of_life()
     assert (watcher.requests, row()) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("url", "ids"),
+    [
+        ("", []),
+        ("https://hc.example.com/3f9c", []),
+        ("http://10.0.0.7/", ["observatory.E015"]),
+        ("hc", ["observatory.E015"]),
+    ],
+)
+def test_an_address_that_cannot_be_called_is_said_at_the_start(settings, url, ids):
+    settings.HEARTBEAT_URL = url
+    assert [found.id for found in a_sign_of_life_can_be_given()] == ids
