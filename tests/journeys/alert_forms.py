@@ -5,6 +5,7 @@ from typing import Any
 
 from telemetry.clock import database_now
 from telemetry.metrics.rollups import MINUTE
+from telemetry.models import AuditEvent
 from tests.telemetry.alerts.figures import calls, summed_up_to
 
 RULES = "/admin/telemetry/alertrule/"
@@ -63,3 +64,8 @@ def silence_for(hours: float, **fields: str) -> dict[str, str]:
 
 def errors_of(page: Any) -> dict[str, list[str]]:
     return {name: list(found) for name, found in page.context["adminform"].form.errors.items()}
+
+
+def events(family: str) -> list[str]:
+    """Types of a family's audit events, in order."""
+    return list(AuditEvent.objects.filter(type__startswith=family).order_by("pk").values_list("type", flat=True))

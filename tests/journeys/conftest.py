@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from observatory.groups import POLICY_EDITORS
+from telemetry.models import AlertRule
 from telemetry.recorder import SYSTEM
 from tests.journeys.people import signed_in
 from tests.journeys.shelf import Shelf
@@ -54,3 +55,9 @@ def orders(world: World) -> Upstream:
     made = Upstream(name="orders", url="https://mcp.example.com/mcp", credential="per_agent")
     made.credential_name = "Authorization"
     return save_upstream(made, SYSTEM)
+
+
+@pytest.fixture
+def only_our_rules(world: World) -> None:
+    """The rules that come with an installation are off: what fires is what the test made."""
+    AlertRule.objects.update(enabled=False)
