@@ -1,27 +1,34 @@
 """For Prometheus: sums over the rollups of this month, how things stand, and the state of the parts.
 
-Never read from the memory of one process: every process answers the same. Three queries over rollups, one a gauge.
+Never read from the memory of one process: every process answers the same. Two queries over rollups as often as the
+watermark moves, one a gauge.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
+from django.core.cache import cache
 from django.db.models import Count, Min, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from redis.exceptions import RedisError
 
 from telemetry.metrics import families, histogram
 from telemetry.metrics.definitions import METRICS, Source, Unit
 from telemetry.metrics.families import Family
 from telemetry.metrics.gauges import read_gauge
+from telemetry.metrics.rollups import watermark
 from telemetry.metrics.totals import CALLS, histograms
 from telemetry.models import AlertInstance, AlertRule, AlertState, HourRollup
 from telemetry.models.rollup import THE_REST
 
 Labels = tuple[str, ...]
+# Longer than the watermark stands still where all is well.
+KEPT_S = 120
 # When labels were first seen (any order will do), the labels, and what they add up to.
 Value = tuple[Any, Labels, Any]
 _SUMS = ("calls", "prompt_tokens", "completion_tokens", "cost_usd", "duration_us")
@@ -37,12 +44,12 @@ class Exposition:
         self.version = version
 
     def collect(self) -> Iterator[Metric]:
-        rows = self._sums()
+        rows, durations = self._of_spans()
         calls = [row for row in rows if row["kind"] in CALLS]
         yield self._counter(families.CALLS, _values(calls, families.CALLS, "calls"))
         yield self._counter(families.TOKENS, _tokens(calls))
         yield self._counter(families.COST, _values(calls, families.COST, "cost_usd"))
-        yield self._durations(rows)
+        yield self._durations(rows, durations)
         yield from map(_gauge, (metric for metric in METRICS.values() if metric.source is Source.GAUGE))
         yield _alerts()
         yield _gauge_family(families.BUILD, {(self.version,): 1})
@@ -50,9 +57,20 @@ class Exposition:
     def _hours(self) -> Any:
         return HourRollup.objects.filter(at__gte=self.month).order_by()
 
-    def _sums(self) -> list[dict[str, Any]]:
-        """By all labels, with when each set of them was first seen."""
-        return list(self._hours().values(*_BY).annotate(first=Min("first_at"), **{name: Sum(name) for name in _SUMS}))
+    def _of_spans(self) -> tuple[list[dict[str, Any]], dict[Labels, dict[int, int]]]:
+        """Sums by all labels, and durations. Every process answers the same until the watermark moves."""
+        mark = watermark()
+        key = f"exposition:{self.month:%Y%m}:{mark:%Y%m%d%H%M}" if mark else ""
+        with suppress(RedisError):
+            if key and (kept := cache.get(key)):
+                return cast("tuple[list[dict[str, Any]], dict[Labels, dict[int, int]]]", kept)
+        summed = self._hours().values(*_BY).annotate(first=Min("first_at"), **{name: Sum(name) for name in _SUMS})
+        by_labels = histograms(self._hours(), families.DURATIONS.labels)
+        read = list(summed), {labels: held for (_, labels), held in by_labels.items()}
+        with suppress(RedisError):
+            if key:
+                cache.set(key, read, timeout=KEPT_S)
+        return read
 
     def _counter(self, family: Family, values: Iterable[Value]) -> Metric:
         found = CounterMetricFamily(family.name, family.title, labels=_on_the_wire(family))
@@ -61,10 +79,9 @@ class Exposition:
                 found.add_metric(labels, float(value), created=self.month.timestamp())
         return found
 
-    def _durations(self, rows: list[dict[str, Any]]) -> Metric:
+    def _durations(self, rows: list[dict[str, Any]], buckets: dict[Labels, dict[int, int]]) -> Metric:
         family = families.DURATIONS
         found = HistogramMetricFamily(family.name, family.title, labels=_on_the_wire(family))
-        buckets = {labels: held for (_, labels), held in histograms(self._hours(), family.labels).items()}
         values = _values(rows, family, "duration_us")
         # Each histogram goes with one of its rows, once.
         both = ((first, labels, (buckets.pop(labels, {}), us)) for first, labels, us in values)

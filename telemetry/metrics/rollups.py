@@ -28,6 +28,8 @@ HOURS_KEPT = dt.timedelta(days=400)
 STEP = HOUR
 STEPS = 24
 STALE_AT_ONCE = 500
+# Longer than a step takes: the sweeps that drop minutes and spans go by their own clocks.
+SOON = 10 * MINUTE
 _LOCK = 0x0B5E8
 
 
@@ -102,13 +104,13 @@ def _stale_minutes() -> set[dt.datetime]:
 def _with_whole_old_hours(minutes: Iterable[dt.datetime], target: dt.datetime) -> set[dt.datetime]:
     """A minute whose rollup was dropped brings all of its hour, or the hour would be made of it alone.
 
-    A minute whose day of spans was dropped, or may be while this runs, is left as it is.
+    A minute whose day of spans was dropped is left as it is. What is dropped while this runs counts as dropped.
     """
-    kept_from = oldest_minute(target)
-    oldest_day = whole_hour(target).replace(hour=0) - dt.timedelta(days=settings.SPAN_DAYS - 1)
+    soon = target + SOON
+    oldest_day = whole_hour(soon).replace(hour=0) - dt.timedelta(days=settings.SPAN_DAYS)
     found: set[dt.datetime] = set()
     for minute in minutes:
-        if minute >= kept_from:
+        if minute >= max(oldest_minute(soon), oldest_day):
             found.add(minute)
         elif minute >= oldest_day:
             found.update(_minutes(whole_hour(minute), whole_hour(minute) + HOUR))

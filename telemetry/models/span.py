@@ -122,6 +122,9 @@ class Span(models.Model):
             models.Index(fields=["-start_time"], name="span_latest"),
             # one trace, for the waterfall and for an answer's trace id
             models.Index(fields=["trace_id"], name="span_trace"),
+            # one tool's or one agent's spans in the list: the latest are found however rare they are
+            models.Index(fields=["tool_name", "-start_time"], name="span_tool"),
+            models.Index(fields=["agent", "-start_time"], name="span_agent"),
             # denials of the last hour, without reading what was allowed
             models.Index(fields=["-start_time"], condition=Q(decision__startswith="denied"), name="span_denied"),
             # our own spans in the order in which they are sent on to a collector

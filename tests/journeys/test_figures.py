@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
@@ -147,6 +148,16 @@ def test_alerts_that_fire_are_counted_by_severity(caller):
     assert of(samples, "mcp_observatory_alerts_firing", severity="warning") == [0]
 
 
+def test_scrapes_agree_until_there_are_newer_figures(caller, settings):
+    """Two processes that read a moment apart tell the same, or a counter would seem to fall."""
+    first = scrape(caller)
+    HourRollup.objects.update(calls=100)
+    assert of(scrape(caller), "mcp_observatory_calls_total") == of(first, "mcp_observatory_calls_total")
+    roll_up(timezone.now() + 2 * SOON)
+    HourRollup.objects.update(calls=100)
+    assert set(of(scrape(caller), "mcp_observatory_calls_total")) == {100}
+
+
 def _hour(at, name, calls=1):
     fields = {"at": at, "first_at": at, "calls": calls, "buckets": [1], "bucket_spans": [calls]}
     return HourRollup(origin="sdk", kind="tool_call", service="s", tool_name=name, **fields)
@@ -177,5 +188,6 @@ def test_one_scrape_asks_as_often_whatever_there_is(caller, django_assert_max_nu
         scrape(caller)
     month = timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     HourRollup.objects.bulk_create(_hour(month, f"tool{n}") for n in range(300))
+    cache.clear()
     with django_assert_max_num_queries(len(few)):
         scrape(caller)

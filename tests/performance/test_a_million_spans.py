@@ -8,6 +8,7 @@ import time
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from telemetry.metrics.rollups import roll_up, watermark
@@ -100,19 +101,59 @@ def paths():
     return pages
 
 
+# The columns of the index that finds each page's rows.
+FOUND_BY = {
+    "plain": "start_time_idx",
+    "page 2": "start_time_idx",
+    "denied": "start_time_idx",
+    "a busy tool": "tool_name_start_time_idx",
+    "a rare tool": "tool_name_start_time_idx",
+    "no such tool": "tool_name_start_time_idx",
+    "a rare agent": "agent_start_time_idx",
+    "a time": "start_time_idx",
+    "found: a trace": "trace_id_idx",
+}
+# No page costs more than so many counts of all spans.
+MOST_COUNTS = 25
+
+
+def asked_of_the_database(act):
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    return [query["sql"] for query in captured.captured_queries]
+
+
+def plan_of(client, path):
+    [listing] = [sql for sql in asked_of_the_database(lambda: client.get(path)) if "LIMIT 51" in sql]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {listing}")
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
 @pytest.mark.timeout(1_200)
 def test_pages_of_a_million_spans(world, now, say):
     client = Client()
     client.force_login(world.alice)
     caller = world.caller(None)
-    slowest = {}
-    for word, path in paths().items():
-        took = milliseconds(lambda path=path: client.get(path))
-        slowest[word] = took
-        say(f"{word:40} {took:7.0f} ms")
+    count = milliseconds(Span.objects.count)
+    say(f"{'a bare count of all spans':48} {count:7.0f} ms")
+    pages = {word: lambda path=path: client.get(path) for word, path in paths().items()}
     for hours in (1, 24, 24 * 7):
         question = Question(watermark() - hours * DAY / 24, watermark(), {}, ["tool_name"])
-        say(f"snapshot by tool, {hours:4} h {'':18} {milliseconds(lambda q=question: snapshot(q)):7.0f} ms")
-    for path in ("/metrics", "/telemetry/metrics?window=604800", "/telemetry/metrics?window=86400&group_by=tool,agent"):
-        say(f"{path:48} {milliseconds(lambda p=path: caller.get(p)):7.0f} ms")
+        pages[f"snapshot by tool, {hours} h"] = lambda asked=question: snapshot(asked)
+    for path in FIGURES:
+        pages[path] = lambda path=path: caller.get(path)
+    took = {word: milliseconds(act) for word, act in pages.items()}
+    for word, each in took.items():
+        say(f"{word:48} {each:7.0f} ms")
     say("")
+    assert {word: each for word, each in took.items() if each > MOST_COUNTS * count} == {}
+    for word, path in paths().items():
+        index = FOUND_BY.get(word.removeprefix("list, "))
+        assert index is None or index in plan_of(client, path), (word, plan_of(client, path))
+    for word, act in pages.items():
+        if word.startswith(("charts", "snapshot", "/")):
+            assert [sql for sql in asked_of_the_database(act) if f'FROM "{Span._meta.db_table}"' in sql] == [], word
+
+
+FIGURES = ("/metrics", "/telemetry/metrics?window=604800", "/telemetry/metrics?window=86400&group_by=tool,agent")
