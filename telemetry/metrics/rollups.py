@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Min
+from django.db.models.functions import Trunc
 
 from telemetry.metrics.late_spans import whole_minute
 from telemetry.metrics.rollup_sql import SUM_UP_HOURS, SUM_UP_MINUTES
@@ -27,10 +28,12 @@ HOURS_KEPT = dt.timedelta(days=400)
 # After a pause one transaction sums up at most so much, and one run takes at most so many.
 STEP = HOUR
 STEPS = 24
-STALE_AT_ONCE = 500
 # Longer than a step takes: the sweeps that drop minutes and spans go by their own clocks.
 SOON = 10 * MINUTE
+# Of late minutes one step takes those of so many hours: whoever reports into thousands of minutes holds up nobody.
+STALE_HOURS = 12
 _LOCK = 0x0B5E8
+_TAKE = f'DELETE FROM "{StaleMinute._meta.db_table}" WHERE minute >= %s AND minute < %s RETURNING minute'  # noqa: S608 (the table's own name)
 
 
 def watermark() -> dt.datetime | None:
@@ -41,6 +44,7 @@ def watermark() -> dt.datetime | None:
 def roll_up(now: dt.datetime) -> int:
     """Rollups stand for all minutes that are over, or have come nearer to it; how many minutes were summed up.
 
+    It ends where it has caught up: late minutes that are left wait for the next run, which looks at the clock again.
     Locks: an advisory lock for each step. Who does not get it returns at once.
     """
     target = whole_minute(now - SETTLES)
@@ -48,7 +52,8 @@ def roll_up(now: dt.datetime) -> int:
     for _ in range(STEPS):
         minutes = _step(target)
         total += minutes
-        if not minutes:
+        mark = watermark()
+        if not minutes or (mark is not None and mark >= target):
             break
     return total
 
@@ -95,10 +100,16 @@ def _first(target: dt.datetime) -> dt.datetime:
 
 
 def _stale_minutes() -> set[dt.datetime]:
-    """Taken off the list with this transaction: whoever adds one from now on is heard by the next."""
-    rows = list(StaleMinute.objects.order_by("id")[:STALE_AT_ONCE])
-    StaleMinute.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    return {row.minute for row in rows}
+    """Of the hours that wait longest, each minute once. Taken off the list with this transaction: whoever adds one from
+    now on is heard by the next."""
+    by_hour = StaleMinute.objects.annotate(hour=Trunc("minute", "hour", tzinfo=dt.UTC)).values("hour").order_by()
+    hours = by_hour.annotate(first=Min("id")).order_by("first").values_list("hour", flat=True)[:STALE_HOURS]
+    found: set[dt.datetime] = set()
+    with connection.cursor() as cursor:
+        for hour in list(hours):
+            cursor.execute(_TAKE, [hour, hour + HOUR])
+            found.update(minute for (minute,) in cursor.fetchall())
+    return found
 
 
 def _with_whole_old_hours(minutes: Iterable[dt.datetime], target: dt.datetime) -> set[dt.datetime]:

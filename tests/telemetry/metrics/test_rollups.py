@@ -198,3 +198,19 @@ def test_several_runners_and_recorders_at_once_lose_nothing():
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
         assert cursor.fetchone()[0] == 0
+
+
+def test_many_late_minutes_are_taken_once_each_some_hours_a_run_and_hold_up_no_other():
+    hours = rollups.STALE_HOURS + 3
+    spans = [span(NOON - n * HOUR) for n in range(1, hours + 1)]
+    record(*spans)
+    roll_up(NOON)
+    StaleMinute.objects.all().delete()
+    Span.objects.all().delete()
+    minutes = [row.start_time for row in spans]
+    StaleMinute.objects.bulk_create(StaleMinute(minute=minute) for minute in minutes for _ in range(100))
+    assert roll_up(NOON + 5 * MINUTE) == rollups.STALE_HOURS + 10, "and the last ten minutes, as ever"
+    assert watermark() == NOON + 4 * MINUTE
+    assert set(StaleMinute.objects.values_list("minute", flat=True)) == set(minutes[rollups.STALE_HOURS :])
+    assert roll_up(NOON + 5 * MINUTE) == hours - rollups.STALE_HOURS
+    assert calls() == calls(HourRollup) == StaleMinute.objects.count() == 0
