@@ -17,6 +17,7 @@ from observatory.doors.parameters import number, refuse_unknown, text
 from observatory.doors.problem import Refusal
 from observatory.doors.renderers import OpenMetricsRenderer, PrometheusRenderer
 from observatory.version import VERSION
+from telemetry.labels import label
 from telemetry.metrics.exposition import Exposition
 from telemetry.metrics.late_spans import whole_minute
 from telemetry.metrics.rollups import HOURS_KEPT, watermark
@@ -69,7 +70,7 @@ def _question(given: Any, ends: dt.datetime) -> Question:
 
 def _group(group: GroupFigures) -> dict[str, Any]:
     names = {column: name for name, column in COLUMNS.items()}
-    labels = {names[column]: value for column, value in group.labels.items()}
+    labels = {names[column]: label(value) for column, value in group.labels.items()}
     return {"labels": labels, "metrics": group.metrics, "samples": group.samples}
 
 

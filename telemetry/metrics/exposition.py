@@ -17,6 +17,7 @@ from django.db.models import Count, Min, Sum
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from redis.exceptions import RedisError
 
+from telemetry.labels import label
 from telemetry.metrics import families, histogram
 from telemetry.metrics.definitions import METRICS, Source, Unit
 from telemetry.metrics.families import Family
@@ -66,7 +67,10 @@ class Exposition:
                 return cast("tuple[list[dict[str, Any]], dict[Labels, dict[int, int]]]", kept)
         summed = self._hours().values(*_BY).annotate(first=Min("first_at"), **{name: Sum(name) for name in _SUMS})
         by_labels = histograms(self._hours(), families.DURATIONS.labels)
-        read = list(summed), {labels: held for (_, labels), held in by_labels.items()}
+        durations: dict[Labels, dict[int, int]] = {}
+        for (_, labels), held in by_labels.items():
+            histogram.add(durations.setdefault(tuple(map(label, labels)), {}), held)
+        read = list(summed), durations
         with suppress(RedisError):
             if key:
                 cache.set(key, read, timeout=KEPT_S)
@@ -93,7 +97,7 @@ class Exposition:
 
 
 def _labels(row: Mapping[str, Any], family: Family) -> Labels:
-    return tuple(row[name] for name in family.labels)
+    return tuple(label(row[name]) for name in family.labels)
 
 
 def _on_the_wire(family: Family) -> list[str]:
@@ -106,7 +110,7 @@ def _values(rows: Iterable[Mapping[str, Any]], family: Family, name: str) -> Ite
 
 def _tokens(rows: Iterable[Mapping[str, Any]]) -> Iterator[Value]:
     for row in rows:
-        whose = (row["origin"], row["service"], row["model"], row["agent"])
+        whose = (row["origin"], *(label(row[name]) for name in ("service", "model", "agent")))
         yield row["first"], (*whose, "in"), row["prompt_tokens"]
         yield row["first"], (*whose, "out"), row["completion_tokens"]
 
@@ -137,7 +141,7 @@ def _gauge(metric: Any) -> Metric:
     names = tuple(sorted({name for reading in readings for name in reading.labels}))
     family = Family(families.gauge_name(metric), "gauge", f"{metric.title}.", names)
     values = (
-        (position, tuple(reading.labels.get(name, "") for name in names), reading.value)
+        (position, tuple(label(reading.labels.get(name, "")) for name in names), reading.value)
         for position, reading in enumerate(readings)
     )
     add = (lambda one, other: one + other) if metric.unit is Unit.NUMBER else max

@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -212,3 +214,20 @@ def test_the_list_is_kept_to_a_time(world, from_, to, expected):
     asked = dict(zip(("from_0", "from_1", "to_0", "to_1"), from_ + to, strict=True))
     address = "&".join(f"start_time_{end}={value}" for end, value in asked.items())
     assert len(signed_in(world.alice).get(f"{LIST}?{address}").context["cl"].result_list) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "column"), [("tool=create_ticket", "tool_name"), ("agent=bot", "agent"), (f"q={'a' * 32}", "trace_id")]
+)
+def test_one_name_is_found_by_its_index(world, agent, asked, column):
+    client = signed_in(world.alice)
+    with CaptureQueriesContext(connection) as captured:
+        client.get(f"{LIST}?{asked}")
+    listing = next(query["sql"] for query in captured.captured_queries if "LIMIT 51" in query["sql"])
+    with connection.cursor() as cursor:
+        # A handful of rows is read faster without any index.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute(f"EXPLAIN {listing}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert f"Index Cond: (({column})::text = " in plan, plan

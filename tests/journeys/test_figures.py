@@ -13,6 +13,7 @@ from telemetry.metrics.rollups import roll_up, watermark
 from telemetry.models import AlertInstance, AlertRule, Heartbeat, HourRollup
 from telemetry.models.rollup import THE_REST
 from telemetry.tasks import heartbeat
+from telemetry.visible import visible
 from tests.telemetry.metrics.spans import record, span
 from tools.scopes import Scope
 
@@ -134,8 +135,20 @@ def test_labels_of_any_text_stay_labels(world):
     record(span(timezone.now(), tool_name=hostile[:64], service="crm", origin="sdk"))
     roll_up(timezone.now() + SOON)
     samples = scrape(world.caller(None))
-    assert of(samples, "mcp_observatory_calls_total", tool=hostile) == [1]
+    assert of(samples, "mcp_observatory_calls_total", tool=visible(hostile)) == [1]
     assert of(samples, "mcp_observatory_frozen") == [0]
+
+
+@pytest.mark.parametrize("column", ["tool_name", "model", "service", "agent"])
+def test_a_secret_for_a_name_leaves_in_no_label(world, column):
+    """A caller may put its secret where a name belongs; sums of what is masked alike are one."""
+    secrets = [f"sk-ant-api03-{word * 10}"[:64] for word in ("A1b2", "C3d4")]
+    record(*(span(timezone.now(), origin="sdk", **{column: secret}) for secret in secrets))
+    roll_up(timezone.now() + SOON)
+    caller = world.caller(None)
+    told = [caller.get(path).content.decode() for path in ("/metrics", f"{FIGURES}?group_by=tool,model,service,agent")]
+    assert not [secret for secret in secrets for text in told if secret[13:] in text]
+    assert sum(of(scrape(caller), "mcp_observatory_calls_total", origin="sdk")) == 2
 
 
 def test_alerts_that_fire_are_counted_by_severity(caller):

@@ -16,6 +16,8 @@ from observatory.groups import PERMISSIONS
 from telemetry.event_types import EVENT_TYPES
 from telemetry.ingest.checking import FIELDS
 from telemetry.ingest.faults import FAULTS
+from telemetry.metrics.definitions import METRICS
+from telemetry.metrics.families import PREFIX, families
 from telemetry.otel.names import KEPT_ATTRIBUTES
 from tools.reasons import REASONS
 from tools.scopes import Scope
@@ -57,6 +59,19 @@ def test_settings_are_those_that_the_code_reads() -> None:
 def test_reasons_are_those_that_are_answered_with_status_and_decision() -> None:
     documented = [(row[0], row[1], row[2]) for row in rows("reasons")]
     assert documented == [(reason.code, str(reason.status), reason.decision) for reason in REASONS.values()]
+
+
+def test_metrics_are_those_that_can_be_asked_for_and_scraped() -> None:
+    documented = rows("metrics")
+    figures = {name: metric.unit.value for name, metric in METRICS.items()}
+    assert {row[0]: row[1] for row in documented if not row[0].startswith(PREFIX)} == figures
+    scraped = {row[0]: row[1] for row in documented if row[0].startswith(PREFIX)}
+    assert scraped == {family.name: family.type for family in families()}
+    for family in families():
+        labels = next(row[2] for row in documented if row[0] == family.name)
+        named = [re.sub(r" \(.*\)", "", label).strip() for label in re.split(r", (?![^(]*\))", labels.rstrip(" |"))]
+        expected = ["tool" if label == "tool_name" else label for label in family.labels]
+        assert not expected or named == expected, family.name
 
 
 def test_event_types_are_those_that_are_registered() -> None:

@@ -44,6 +44,15 @@ def test_alpine_when_vendored_is_the_file_its_note_names() -> None:
     assert not re.search(r"new Function|AsyncFunction", (folder / "alpine.js").read_text())
 
 
+def test_uplot_when_vendored_is_the_files_its_note_names() -> None:
+    folder = STATIC / "observatory" / "uplot"
+    note = (folder / "README.md").read_text()
+    for file in ("uPlot.iife.min.js", "uPlot.min.css"):
+        assert f"`{file}`" in note
+        assert hashlib.sha256((folder / file).read_bytes()).hexdigest() in note
+    assert not re.search(r"new Function|eval\(", (folder / "uPlot.iife.min.js").read_text())
+
+
 def test_policy_when_read_allows_nothing_unsafe() -> None:
     words = [word for words in CONTENT_SECURITY_POLICY["DIRECTIVES"].values() for word in words]
     assert not [word for word in words if "unsafe" in word or "*" in word]
