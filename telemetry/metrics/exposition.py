@@ -24,13 +24,13 @@ from telemetry.metrics.families import Family
 from telemetry.metrics.gauges import read_gauge
 from telemetry.metrics.rollups import watermark
 from telemetry.metrics.totals import CALLS, histograms
-from telemetry.models import AlertInstance, AlertRule, AlertState, HourRollup
+from telemetry.models import AlertInstance, AlertRule, AlertState, HourRollup, Span
 from telemetry.models.rollup import THE_REST
 
 Labels = tuple[str, ...]
 # Longer than the watermark stands still where all is well.
 KEPT_S = 120
-# When labels were first seen (any order will do), the labels, and what they add up to.
+# The place in line (any order will do), the labels, and what they add up to.
 Value = tuple[Any, Labels, Any]
 _SUMS = ("calls", "prompt_tokens", "completion_tokens", "cost_usd", "duration_us")
 # Everything that a family of spans has for a label.
@@ -45,12 +45,7 @@ class Exposition:
         self.version = version
 
     def collect(self) -> Iterator[Metric]:
-        rows, durations = self._of_spans()
-        calls = [row for row in rows if row["kind"] in CALLS]
-        yield self._counter(families.CALLS, _values(calls, families.CALLS, "calls"))
-        yield self._counter(families.TOKENS, _tokens(calls))
-        yield self._counter(families.COST, _values(calls, families.COST, "cost_usd"))
-        yield self._durations(rows, durations)
+        yield from self._of_spans()
         yield from map(_gauge, (metric for metric in METRICS.values() if metric.source is Source.GAUGE))
         yield _alerts()
         yield _gauge_family(families.BUILD, {(self.version,): 1})
@@ -58,23 +53,40 @@ class Exposition:
     def _hours(self) -> Any:
         return HourRollup.objects.filter(at__gte=self.month).order_by()
 
-    def _of_spans(self) -> tuple[list[dict[str, Any]], dict[Labels, dict[int, int]]]:
-        """Sums by all labels, and durations. Every process answers the same until the watermark moves."""
+    def _of_spans(self) -> list[Metric]:
+        """The families of spans. Every process answers the same until the watermark moves.
+
+        What is kept is what is told, which is bounded: of what it was made there can be any amount.
+        """
         mark = watermark()
         key = f"exposition:{self.month:%Y%m}:{mark:%Y%m%d%H%M}" if mark else ""
         with suppress(RedisError):
             if key and (kept := cache.get(key)):
-                return cast("tuple[list[dict[str, Any]], dict[Labels, dict[int, int]]]", kept)
-        summed = self._hours().values(*_BY).annotate(first=Min("first_at"), **{name: Sum(name) for name in _SUMS})
+                return cast("list[Metric]", kept)
+        rows = self._sums()
+        calls = [row for row in rows if row["kind"] in CALLS]
         by_labels = histograms(self._hours(), families.DURATIONS.labels)
         durations: dict[Labels, dict[int, int]] = {}
         for (_, labels), held in by_labels.items():
             histogram.add(durations.setdefault(tuple(map(label, labels)), {}), held)
-        read = list(summed), durations
+        told = [
+            self._counter(families.CALLS, _values(calls, families.CALLS, "calls")),
+            self._counter(families.TOKENS, _tokens(calls)),
+            self._counter(families.COST, _values(calls, families.COST, "cost_usd")),
+            self._durations(rows, durations),
+        ]
         with suppress(RedisError):
             if key:
-                cache.set(key, read, timeout=KEPT_S)
-        return read
+                cache.set(key, told, timeout=KEPT_S)
+        return told
+
+    def _sums(self) -> list[dict[str, Any]]:
+        """By all labels, with their place in line: what we saw ourselves, then when each set was first seen.
+
+        Reporters say when their spans began: their names, however old they are said to be, put none of ours out.
+        """
+        rows = self._hours().values(*_BY).annotate(first=Min("first_at"), **{name: Sum(name) for name in _SUMS})
+        return [{**row, "first": (row["origin"] != Span.Origin.PIPELINE, row["first"])} for row in rows]
 
     def _counter(self, family: Family, values: Iterable[Value]) -> Metric:
         found = CounterMetricFamily(family.name, family.title, labels=_on_the_wire(family))
@@ -118,7 +130,7 @@ def _tokens(rows: Iterable[Mapping[str, Any]]) -> Iterator[Value]:
 def _bounded(family: Family, values: Iterable[Value], add: Callable[[Any, Any], Any]) -> dict[Labels, Any]:
     """What each set of labels adds up to. Those beyond the family's share are one, whose labels say THE_REST.
 
-    Those seen first stay, so that no series falls while others come.
+    Those first in line stay, so that no series of ours falls while others come.
     """
     found: dict[Labels, Any] = {}
     seen: dict[Labels, Any] = {}

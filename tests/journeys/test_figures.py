@@ -1,6 +1,7 @@
 """Figures at the doors: what an agent did is told to those with the scope, by window and group, and to Prometheus."""
 
 import datetime as dt
+import pickle
 
 import pytest
 from django.core.cache import cache
@@ -8,6 +9,7 @@ from django.utils import timezone
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
+from telemetry.metrics import exposition
 from telemetry.metrics.families import MOST_SERIES, families
 from telemetry.metrics.rollups import roll_up, watermark
 from telemetry.models import AlertInstance, AlertRule, Heartbeat, HourRollup
@@ -193,6 +195,30 @@ def test_series_are_bounded_and_none_falls_as_names_come(world):
     for family in ("calls_total", "call_duration_seconds_bucket"):
         assert len(of(after, f"mcp_observatory_{family}")) <= MOST_SERIES
     assert sum(of(after, "mcp_observatory_call_duration_seconds_count")) == MOST_SERIES - 10 + 250
+
+
+def test_reported_names_however_old_they_are_said_to_be_put_no_series_of_ours_out(world):
+    caller = world.caller(None)
+    month = timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    ours = _hour(month + dt.timedelta(hours=2), "ours", 3)
+    ours.origin = "pipeline"
+    reported = (_hour(month, f"a{n}") for n in range(2 * MOST_SERIES))
+    HourRollup.objects.bulk_create([ours, *reported])
+    samples = scrape(caller)
+    for family in ("calls_total", "call_duration_seconds_count"):
+        assert of(samples, f"mcp_observatory_{family}", tool="ours") == [3]
+
+
+def test_what_is_kept_between_scrapes_is_bounded_whatever_names_there_are(world, monkeypatch):
+    kept = []
+    monkeypatch.setattr(exposition.cache, "set", lambda key, value, timeout: kept.append(len(pickle.dumps(value))))
+    caller = world.caller(None)
+    roll_up(timezone.now())
+    month = timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for names in (2 * MOST_SERIES, 4 * MOST_SERIES):
+        HourRollup.objects.bulk_create(_hour(month, f"{names}-{n}") for n in range(names))
+        scrape(caller)
+    assert kept[1] < 1.1 * kept[0]
 
 
 def test_one_scrape_asks_as_often_whatever_there_is(caller, django_assert_max_num_queries):
