@@ -60,17 +60,21 @@ def a_trace() -> list[Span]:
     ]
 
 
-@pytest.fixture
-def signed_in_page(page: Any, live_server: Any) -> Any:
+def signed_in(page: Any, live_server: Any) -> Any:
     get_user_model().objects.create_superuser("alice", "alice@example.org", "a long enough pass phrase")
-    record(*calls_of_an_hour(random.Random(5)), *a_trace())
-    roll_up(timezone.now())
     page.goto(f"{live_server.url}/admin/")
     page.fill("#id_username", "alice")
     page.fill("#id_password", "a long enough pass phrase")
     page.click("#login-form button[type=submit]")
     page.wait_for_url(f"{live_server.url}/admin/")
     return page
+
+
+@pytest.fixture
+def signed_in_page(page: Any, live_server: Any) -> Any:
+    record(*calls_of_an_hour(random.Random(5)), *a_trace())
+    roll_up(timezone.now())
+    return signed_in(page, live_server)
 
 
 def seen(page: Any, name: str) -> None:
@@ -114,3 +118,25 @@ def test_the_charts_follow_the_theme_and_the_window(signed_in_page: Any, live_se
     page.wait_for_selector(".over-time canvas")
     page.click("summary:has-text('The numbers')")
     assert page.locator("details table tbody tr").count() >= 24
+
+
+# How many pixels of the chart of durations have the colour of its second line, which is drawn over the first.
+PIXELS = """() => {
+    const box = document.querySelector(".over-time[data-lines^=p50]"), canvas = box.querySelector("canvas");
+    const probe = new OffscreenCanvas(1, 1).getContext("2d");
+    probe.fillStyle = getComputedStyle(box).getPropertyValue("--chart-line-2").trim();
+    probe.fillRect(0, 0, 1, 1);
+    const colour = [...probe.getImageData(0, 0, 1, 1).data];
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let found = 0;
+    for (let at = 0; at < data.length; at += 4) found += colour.every((part, n) => data[at + n] === part);
+    return found;
+}"""
+
+
+def test_a_duration_alone_in_its_window_is_seen(page: Any, live_server: Any) -> None:
+    record(span(timezone.now() - dt.timedelta(minutes=20)))
+    roll_up(timezone.now())
+    signed_in(page, live_server).goto(f"{live_server.url}{CHARTS}")
+    page.wait_for_selector(".over-time canvas")
+    assert page.evaluate(PIXELS) > 0

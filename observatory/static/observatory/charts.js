@@ -13,7 +13,7 @@
     const size = Math.abs(value);
     if (size >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
     if (size >= 1e4) return `${(value / 1e3).toFixed(0)} k`;
-    return size >= 10 || Number.isInteger(value) ? value.toFixed(0) : value.toPrecision(2);
+    return size >= 10 || Number.isInteger(value) ? value.toFixed(0) : String(Number(value.toPrecision(2)));
   }
 
   // UTC, as every time here.
@@ -23,6 +23,13 @@
   // The time of day; where a day begins, and where ticks are days apart, the day.
   function ticks(_, moments, __, ___, apart) {
     return moments.map((at) => (apart >= 86400 || at % 86400 === 0 ? text(at).slice(5, 10) : text(at).slice(11, 16)));
+  }
+
+  // A figure between two unknown ones has no line to be seen by.
+  function alone(plot, line, areAllShown) {
+    if (areAllShown) return null;
+    const values = plot.data[line], known = (place) => values[place] !== null && values[place] !== undefined;
+    return values.flatMap((_, place) => (known(place) && !known(place - 1) && !known(place + 1) ? [place] : []));
   }
 
   function options(box, lines, names) {
@@ -43,7 +50,7 @@
           stroke: colour(`--chart-line-${position + 1}`),
           dash: DASHES[position],
           width: 1.75,
-          points: { size: 5 },
+          points: { size: 5, fill: colour(`--chart-line-${position + 1}`), filter: alone },
           value: (_, value) => short(value),
         })),
       ],
