@@ -114,7 +114,7 @@ def ticks(begins: dt.datetime, ends: dt.datetime) -> list[tuple[dt.datetime, str
     """Times along the bottom: hours of a day, days of a week."""
     is_long = ends - begins > dt.timedelta(days=2)
     moments = [begins + (ends - begins) * n / TICKS for n in range(TICKS + 1)]
-    return [(at, f"{at.astimezone(dt.UTC):{'%d %b %H:%M' if is_long else '%H:%M'}}") for at in moments]
+    return [(at, f"{at.astimezone(dt.UTC):{'%m-%d %H:%M' if is_long else '%H:%M'}}") for at in moments]
 
 
 def _bound(frame: Frame, threshold: float) -> SafeString:
@@ -131,7 +131,10 @@ def bar(
     def x(at: dt.datetime) -> float:
         return round(min(max((at - begins).total_seconds() / whole, 0.0), 1.0) * 1000, 1)
 
-    drawn = ((state, x(a), max(x(b) - x(a), 3.0), state, f"{a:%H:%M}", f"{b:%H:%M}") for state, a, b in spans)
+    drawn = (
+        (state, x(a), max(x(b) - x(a), 3.0), state, f"{a:%Y-%m-%d %H:%M}", f"{b:%Y-%m-%d %H:%M}")
+        for state, a, b in spans
+    )
     rects = format_html_join(
         "",
         '<rect class="bar-{}" x="{}" y="2" width="{}" height="16"><title>{} {} to {}</title></rect>',

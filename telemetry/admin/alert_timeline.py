@@ -59,7 +59,8 @@ def _rows(begins: dt.datetime) -> list[AlertInstance]:
 def bars_of(alerts: Sequence[AlertInstance], begins: dt.datetime, ends: dt.datetime) -> list[dict[str, Any]]:
     """For each alert its name, its page and the bar of its states."""
     moves: dict[int, list[AlertTransition]] = {alert.pk: [] for alert in alerts}
-    for move in AlertTransition.objects.filter(instance__in=list(moves), at__gte=begins).order_by("at", "id"):
+    # As they came: a change of the rule ends what fires now, and the next may fire at the end of an older window.
+    for move in AlertTransition.objects.filter(instance__in=list(moves), at__gte=begins).order_by("id"):
         moves[move.instance_id].append(move)
     return [
         {

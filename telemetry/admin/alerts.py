@@ -146,7 +146,7 @@ class AlertAdmin(ReadOnlyAdmin):
     def since_seen(self, alert: AlertInstance) -> SafeString:
         return format_html("<span>{} ({})</span>", moment(alert.since), ago(alert.since))
 
-    @display(description="Figures up to")
+    @display(description="Figures up to (UTC)")
     def looked(self, alert: AlertInstance) -> SafeString:
         return moment(alert.evaluated_at)
 

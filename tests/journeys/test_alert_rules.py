@@ -41,6 +41,23 @@ def test_a_rule_that_is_changed_while_it_fires_ends_that_at_once(edda):
     assert "The rule was changed." in page
 
 
+def test_a_rule_that_is_changed_and_fires_again_has_both_times_in_its_bar(edda):
+    edda.post(f"{RULES}add/", RULE)
+    now = failing_since(3)
+    summed_up_to(now - dt.timedelta(minutes=1))
+    evaluate_alerts()
+    rule = AlertRule.objects.get(name="Tickets fail")
+    edda.post(f"{RULES}{rule.pk}/change/", RULE | {"threshold": "0.15"})
+    summed_up_to(now)
+    evaluate_alerts()
+    alert = AlertInstance.objects.get()
+    assert alert.since == now
+    for page in (f"{ALERTS}{alert.pk}/change/", "/admin/alerts-over-time/"):
+        bar = edda.get(page).content.decode()
+        assert bar.count('<rect class="bar-firing"') == 2, page
+        assert f"firing {now - dt.timedelta(minutes=1):%Y-%m-%d %H:%M} to" in bar, page
+
+
 WRONG = {
     "no such metric": ({"metric": "moon_phase"}, "metric"),
     "no metric": ({"metric": ""}, "metric"),
