@@ -79,7 +79,7 @@ def test_a_call_that_waits_for_its_endpoint_is_let_go(world, silent, settings, r
     watcher.join()
     assert outcome.reason.code == "call_cancelled"
     assert (timezone.now() - began).total_seconds() < 20
-    assert Span.objects.get().reason == "call_cancelled"
+    assert Span.objects.get(kind="tool_call").reason == "call_cancelled"
     assert recorded("call.answered" if read_only else "call.settled").get("ran", "no") == ran
 
 
