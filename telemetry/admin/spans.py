@@ -169,7 +169,7 @@ class SpanAdmin(ReadOnlyAdmin):
 
     @display(description="Call")
     def what(self, span: Span) -> str:
-        return seen(span.tool_name or span.model or span.get_kind_display(), 64)
+        return seen(span.tool_name or span.model or span.name or span.get_kind_display(), 64)
 
     @display(description="Agent")
     def agent_seen(self, span: Span) -> str:

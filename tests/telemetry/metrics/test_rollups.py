@@ -68,6 +68,16 @@ def test_a_late_span_is_summed_up_and_its_mark_is_gone():
     assert StaleMinute.objects.count() == 0
 
 
+def test_marks_beyond_the_share_of_a_step_wait_for_the_next(monkeypatch):
+    monkeypatch.setattr(rollups, "STALE_AT_ONCE", 2)
+    record(span(NOON + 50 * MINUTE))
+    roll_up(NOON + HOUR)
+    record(*(span(NOON + n * MINUTE) for n in range(7)))
+    roll_up(NOON + HOUR)
+    assert calls() == calls(HourRollup, at=NOON) == 8
+    assert StaleMinute.objects.count() == 0
+
+
 def test_what_just_began_is_no_late_span():
     record(span(timezone.now() - SECOND))
     assert StaleMinute.objects.count() == 0
