@@ -12,16 +12,11 @@ from telemetry.models import Span
 from telemetry.partitions import drop_partitions, ensure_partitions, partition_days
 from telemetry.tasks import create_partitions, drop_old_partitions
 from tests.races.threads import at_once
+from tests.telemetry.locks import advisory_locks
 from tests.telemetry.metrics.spans import record, span
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAR = dt.date(2031, 5, 17)
-
-
-def locks():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
-        return cursor.fetchone()[0]
 
 
 def test_eight_days_ahead_exist_and_a_second_sweep_makes_none():
@@ -39,7 +34,7 @@ def test_several_at_once_make_a_day_within_their_own_transactions_and_leave_no_l
     try:
         at_once(8, make)
         assert FAR in partition_days(Span)
-        assert locks() == 0
+        assert advisory_locks() == 0
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE telemetry_span_{FAR:%Y%m%d}")

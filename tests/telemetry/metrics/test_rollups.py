@@ -4,7 +4,7 @@ import datetime as dt
 import random
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from telemetry.metrics import rollups
@@ -13,6 +13,7 @@ from telemetry.metrics.rollups import HOUR, MINUTES_KEPT, STEPS, drop_rollups, r
 from telemetry.models import HourRollup, MinuteRollup, Span, StaleMinute
 from telemetry.models.rollup import DIMENSIONS, SUMS, THE_REST
 from tests.races.threads import at_once
+from tests.telemetry.locks import advisory_locks
 from tests.telemetry.metrics.spans import MINUTE, NOON, any_spans, assert_as_worked_out, record, span
 
 pytestmark = pytest.mark.django_db
@@ -65,16 +66,6 @@ def test_a_late_span_is_summed_up_and_its_mark_is_gone():
     roll_up(NOON + HOUR)
     assert calls(at=NOON) == 2
     assert calls(HourRollup, at=NOON) == 3
-    assert StaleMinute.objects.count() == 0
-
-
-def test_marks_beyond_the_share_of_a_step_wait_for_the_next(monkeypatch):
-    monkeypatch.setattr(rollups, "STALE_AT_ONCE", 2)
-    record(span(NOON + 50 * MINUTE))
-    roll_up(NOON + HOUR)
-    record(*(span(NOON + n * MINUTE) for n in range(7)))
-    roll_up(NOON + HOUR)
-    assert calls() == calls(HourRollup, at=NOON) == 8
     assert StaleMinute.objects.count() == 0
 
 
@@ -205,9 +196,7 @@ def test_several_runners_and_recorders_at_once_lose_nothing():
     at_once(8, act)
     roll_up(ends + MINUTE)
     assert_as_worked_out([row for some in spans for row in some], begins, ends)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
-        assert cursor.fetchone()[0] == 0
+    assert advisory_locks() == 0
 
 
 def test_many_late_minutes_are_taken_once_each_some_hours_a_run_and_hold_up_no_other():
