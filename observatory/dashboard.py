@@ -10,6 +10,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import BooleanField, Count, ExpressionWrapper, Q, Sum
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from approvals.models import Commit, PendingAction
 from approvals.notices import given_up_since
@@ -35,8 +37,9 @@ FEW = 5
 
 @dataclass(frozen=True)
 class LastHour:
-    """Calls since an hour ago, by what became of them."""
+    """Calls that came in by the one door since an hour ago, by what became of them. `listed`: where their spans are."""
 
+    listed: str
     calls: int
     denied: int
     held: int
@@ -200,6 +203,7 @@ def _last_hour(now: dt.datetime) -> LastHour:
             reasons[group["reason"]] += group["number"]
             tools[group["tool_name"]] += group["number"]
     return LastHour(
+        listed=_listed(now - HOUR),
         calls=decisions.total(),
         denied=decisions["denied"],
         held=decisions["held"],
@@ -207,6 +211,17 @@ def _last_hour(now: dt.datetime) -> LastHour:
         reasons=[Line(_title(code), str(number), of=code) for code, number in reasons.most_common(FEW)],
         tools=[Line(seen(name, 56), str(number), of=name) for name, number in tools.most_common(FEW)],
     )
+
+
+def _listed(begins: dt.datetime) -> str:
+    begins = begins.astimezone(dt.UTC)
+    words = {
+        "origin__exact": Span.Origin.PIPELINE.value,
+        "kind__exact": Span.Kind.TOOL_CALL.value,
+        "start_time_from_0": f"{begins:%Y-%m-%d}",
+        "start_time_from_1": f"{begins:%H:%M:%S}",
+    }
+    return f"{reverse('admin:telemetry_span_changelist')}?{urlencode(words)}"
 
 
 def _title(code: str) -> str:

@@ -1,4 +1,4 @@
-"""“What happened”: calls, denials, errors, durations, cost and tokens over a window of time, by tool and by agent.
+"""“What happened”: calls, denials, failures, durations, cost and tokens over a window of time, by tool and by agent.
 
 Everything is read from rollups. The page is whole without JavaScript: the charts repeat what its table says.
 """
@@ -50,7 +50,7 @@ WINDOWS = (
 LINES = (
     ("calls", "Calls", "total_calls"),
     ("denied", "Denied", "denied_calls"),
-    ("errors", "Errors", "error_calls"),
+    ("errors", "Failed", "error_calls"),
     ("p50", "Median, ms", "duration_p50"),
     ("p95", "95th percentile, ms", "duration_p95"),
     ("cost", "Cost, USD", "cost_usd"),

@@ -109,7 +109,7 @@ class SpanAdmin(ReadOnlyAdmin):
                 "fields": (
                     ("provider", "model"),
                     ("prompt_tokens", "completion_tokens", "token_source"),
-                    ("cost_usd", "cost_source"),
+                    ("cost_seen", "cost_source"),
                     ("retries", "fallback_used", "deterministic_fallback"),
                 )
             },
@@ -142,6 +142,7 @@ class SpanAdmin(ReadOnlyAdmin):
         "stages_shown",
         "events_link",
         "trace_page_link",
+        "cost_seen",
         "name_seen",
         "attributes_shown",
     )
@@ -186,6 +187,10 @@ class SpanAdmin(ReadOnlyAdmin):
     @display(description="Took")
     def took(self, span: Span) -> SafeString:
         return format_html('<span class="moment">{} ms</span>', f"{span.duration_ms:,.1f}")
+
+    @display(description="Cost, USD")
+    def cost_seen(self, span: Span) -> str:
+        return "unknown" if span.cost_usd is None else f"{span.cost_usd.normalize():f}"
 
     @display(description="Trace")
     def trace_link(self, span: Span) -> SafeString:

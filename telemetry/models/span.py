@@ -135,7 +135,8 @@ class Span(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"tools/call {self.tool_name}" if self.kind == self.Kind.TOOL_CALL else f"{self.kind} {self.model}"
+        what = self.tool_name or self.model or self.name
+        return f"tools/call {what}" if self.kind == self.Kind.TOOL_CALL else f"{self.get_kind_display()} {what}".strip()
 
     @property
     def duration_ms(self) -> float:

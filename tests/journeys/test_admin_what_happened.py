@@ -231,3 +231,16 @@ def test_one_name_is_found_by_its_index(world, agent, asked, column):
         cursor.execute(f"EXPLAIN {listing}")
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert f"Index Cond: (({column})::text = " in plan, plan
+
+
+# one span
+
+
+def test_other_work_is_listed_by_its_own_name_and_its_cost_is_read(world):
+    work = span(timezone.now(), kind="other", tool_name="", name="answer a customer", cost_usd=Decimal("0.25000000"))
+    record(work)
+    alice = signed_in(world.alice)
+    assert "answer a customer" in alice.get(LIST).content.decode()
+    page = alice.get(f"{LIST}{work.pk}/change/").content.decode()
+    assert "Other work answer a customer" in page
+    assert re.search(r"Cost, USD.*?>\s*0\.25\s*<", page, re.DOTALL)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
+from django.utils.html import escape
 
 from approvals.models import ActionNotice, PendingAction
 from observatory.dashboard import dashboard_for
@@ -22,6 +23,8 @@ from telemetry.models import (
 )
 from telemetry.recorder import SYSTEM
 from telemetry.tasks import BEAT
+from tests.journeys.people import signed_in
+from tests.telemetry.metrics.spans import record, span
 from tools.actions.switches import engage
 from tools.models import KillSwitch
 
@@ -90,6 +93,10 @@ def test_hour_when_calls_were_denied_says_why_and_where(world: Any) -> None:
     assert (hour.calls, hour.denied, hour.held, hour.errors) == (4, 3, 0, 0)
     assert [(line.of, line.note) for line in hour.reasons] == [("unknown_tool", "2"), ("denied_schema", "1")]
     assert [(line.of, line.note) for line in hour.tools] == [("send_message", "2"), ("search_customer", "1")]
+    record(span(timezone.now(), origin="sdk", service="crm"), span(timezone.now() - dt.timedelta(hours=2)))
+    page = signed_in(world.bob).get("/admin/")
+    assert page.content.decode().count(escape(hour.listed.partition("&start")[0])) >= 4
+    assert len(signed_in(world.bob).get(hour.listed).context["cl"].result_list) == hour.calls
     later = dashboard_for(fresh(world.bob), timezone.now() + dt.timedelta(hours=2)).hour
     assert later
     assert later.calls == 0
