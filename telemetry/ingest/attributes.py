@@ -14,9 +14,9 @@ _LARGEST_WHOLE = 2**53
 def kept_attributes(value: Any, field: str) -> dict[str, Any]:
     """Texts, numbers and booleans under names of the list; everything else is left out without a word."""
     if not isinstance(value, dict):
-        raise SpanFault("wrong_type", field)
+        raise SpanFault("wrong_type", field, "an object")
     if len(value) > MOST_ATTRIBUTES:
-        raise SpanFault("too_long", field)
+        raise SpanFault("too_long", field, f"at most {MOST_ATTRIBUTES} names")
     return {name: plain for name in value.keys() & KEPT_ATTRIBUTES if (plain := _plain(value[name])) is not None}
 
 

@@ -81,7 +81,7 @@ assert MOST_COST_USD < 10**6, "cost_usd has six digits before the point"
 def checked(span: Any, now: dt.datetime, oldest: dt.timedelta) -> dict[str, Any]:
     """The columns that the reporter says, by name. Null is as if the field were not there. Raises SpanFault."""
     if not isinstance(span, dict):
-        raise SpanFault("wrong_type", "span")
+        raise SpanFault("wrong_type", "span", "an object")
     row = UNSAID | {"attributes": {}}
     for name, value in span.items():
         check = FIELDS.get(name)

@@ -21,15 +21,18 @@ FAULTS: dict[str, str] = {
 
 
 class SpanFault(Exception):
-    """One span can't be kept. `field` is a name of ours, or a reporter's own once masked; never a value."""
+    """One span can't be kept. `field` is a name of ours, or a reporter's own once masked; never a value.
 
-    def __init__(self, code: str, field: str) -> None:
+    `takes`: what would do, in words of ours.
+    """
+
+    def __init__(self, code: str, field: str, takes: str = "") -> None:
         super().__init__(code, field)
-        self.code, self.field = code, field
+        self.code, self.field, self.takes = code, field, takes
 
     @property
     def detail(self) -> str:
-        return f"{self.field}: {FAULTS[self.code]}."
+        return f"{self.field}: {FAULTS[self.code]}{f' ({self.takes})' if self.takes else ''}."
 
 
 @dataclass(frozen=True, slots=True)

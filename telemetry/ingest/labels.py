@@ -20,7 +20,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 def label(value: Any, field: str, limit: int) -> str:
     """The text, masked and cut to `limit`."""
     if not isinstance(value, str):
-        raise SpanFault("wrong_type", field)
+        raise SpanFault("wrong_type", field, "a text")
     return stored(value, limit)
 
 
@@ -39,9 +39,9 @@ _remembered = functools.lru_cache(maxsize=_REMEMBERED)(_masked)
 def short_text(value: Any, field: str, limit: int) -> str:
     """A text that identifies: cut, it would be another's, so one that is too long is refused."""
     if not isinstance(value, str):
-        raise SpanFault("wrong_type", field)
+        raise SpanFault("wrong_type", field, "a text")
     if len(value) > limit:
-        raise SpanFault("too_long", field)
+        raise SpanFault("too_long", field, f"at most {limit} characters")
     return stored(value, limit)
 
 
@@ -57,7 +57,7 @@ def service_name(value: Any, field: str, limit: int) -> str:
 
 def hex_id(value: Any, field: str, digits: int) -> str:
     if not isinstance(value, str):
-        raise SpanFault("wrong_type", field)
+        raise SpanFault("wrong_type", field, "a text")
     found = value.lower()
     if len(found) != digits or not _HEX.fullmatch(found) or not found.strip("0"):
         raise SpanFault("bad_id", field)
@@ -66,7 +66,7 @@ def hex_id(value: Any, field: str, digits: int) -> str:
 
 def word(value: Any, field: str, words: frozenset[str]) -> str:
     if not isinstance(value, str):
-        raise SpanFault("wrong_type", field)
+        raise SpanFault("wrong_type", field, "a text")
     if value not in words:
-        raise SpanFault("unknown_word", field)
+        raise SpanFault("unknown_word", field, ", ".join(sorted(words)))
     return value

@@ -77,6 +77,24 @@ FAULTY = [
 OURS = {field.name for field in Span._meta.concrete_fields} - set(FIELDS)
 
 
+@pytest.mark.parametrize(
+    ("said", "takes"),
+    [
+        ({"confidence": 2}, "(0 to 1)"),
+        ({"retries": -1}, "(0 to 10000)"),
+        ({"cost_usd": "-1"}, "(a number, or a text such as 0.00125)"),
+        ({"kind": "chat"}, "(model_call, other, tool_call)"),
+        ({"start_time": "2020-01-01T00:00:00Z"}, "(7 days ago at most)"),
+        ({"end_time": "2030-01-01T00:00:00Z"}, "(5 minutes ahead at most)"),
+        ({"session_id": "s" * 65}, "(at most 64 characters)"),
+        ({"fallback_used": 1}, "(true or false)"),
+    ],
+)
+def test_a_fault_says_what_would_do(said, takes):
+    _, [rejected] = read_batch([span(**said)], ALICE, NOW, OLDEST)
+    assert rejected.detail.endswith(f"{takes}.")
+
+
 @pytest.mark.parametrize(("fields", "code", "field"), FAULTY)
 def test_a_fault_is_told_by_its_code_and_its_field(fields, code, field):
     assert fault_of(span(**fields)) == (code, field)
