@@ -174,9 +174,12 @@ def test_refused_spans_are_counted_and_named_once(
     assert [record.getMessage() for record in caplog.records] == ["the observatory refused spans: span_time (1)"]
 
 
-@pytest.mark.parametrize(("status", "reason"), [(401, "not_authenticated"), (403, "not_permitted")])
+@pytest.mark.parametrize(
+    ("status", "reason", "why"),
+    [(401, "not_authenticated", "expired or revoked"), (403, "not_permitted", "the scope telemetry:write")],
+)
 def test_refused_key_ends_it(
-    server: ScriptedServer, exporting: Exporting, caplog: pytest.LogCaptureFixture, status: int, reason: str
+    server: ScriptedServer, exporting: Exporting, caplog: pytest.LogCaptureFixture, status: int, reason: str, why: str
 ) -> None:
     server.otherwise = Scripted(status, {"code": "c", "detail": KEY})
     exporter = exporting(batch_size=2)
@@ -187,6 +190,7 @@ def test_refused_key_ends_it(
     assert len(server.hits) == 1
     assert (exporter.counts.sent, exporter.counts.waiting, exporter.counts.dropped) == (0, 0, {reason: 21})
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert why in caplog.text
     assert KEY not in caplog.text
 
 

@@ -20,7 +20,11 @@ MOST_BYTES = 4 * 1024 * 1024
 LONGEST_PAUSE_S = 900.0
 PATH = "/telemetry/spans"
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
-_FINAL = {401: "not_authenticated", 403: "not_permitted"}
+# The word that is counted, and what the log says besides.
+_FINAL = {
+    401: ("not_authenticated", "the key is unknown, expired or revoked"),
+    403: ("not_permitted", "the key needs the scope telemetry:write"),
+}
 
 
 class HttpExporter(BackgroundExporter):
@@ -86,7 +90,9 @@ class HttpExporter(BackgroundExporter):
                 self.warn_once("refused", "the observatory refused spans: %s", told)
             return count if status == 422 else min(count, codes.total())
         if status in _FINAL:
-            raise NotTaken(_FINAL[status], final=True)
+            reason, why = _FINAL[status]
+            self.warn_once(reason, "spans are not taken: %s; %s", reason, why)
+            raise NotTaken(reason, final=True)
         if status == 413:
             raise SendSmaller("too_large")
         if status in (408, 425, 429) or status >= 500:
