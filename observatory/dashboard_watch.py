@@ -9,9 +9,10 @@ from django.db.models import F
 from observatory.dashboard_line import Line
 from telemetry.alerts.messages import amount
 from telemetry.alerts.silences import silenced
+from telemetry.dead_man import NAME as SIGN
 from telemetry.metrics.definitions import METRICS
 from telemetry.metrics.rollups import watermark
-from telemetry.models import AlertChannel, AlertInstance, AlertRule, AlertState, SpanExport
+from telemetry.models import AlertChannel, AlertInstance, AlertRule, AlertState, Heartbeat, SpanExport
 from telemetry.wording import ago, seen, span_words
 
 TOP = 10
@@ -44,6 +45,7 @@ def watch_lines(user: Any, now: dt.datetime) -> list[Line]:
     lines = []
     if user.has_perm("telemetry.view_heartbeat"):
         lines += _figures_line(now)
+        lines += _sign_line()
     if user.has_perm("telemetry.view_spanexport") and settings.OTLP_ENDPOINT:
         lines += _export_line()
     if user.has_perm("telemetry.view_alertchannel"):
@@ -57,6 +59,12 @@ def _figures_line(now: dt.datetime) -> list[Line]:
         return []
     note = f"end {span_words(now - mark)} ago: charts stand still, and no alert can fire"
     return [Line("Figures", note, urgent=True)]
+
+
+def _sign_line() -> list[Line]:
+    """Whoever watches from outside hears nothing, and why."""
+    row = Heartbeat.objects.filter(name=SIGN).exclude(error="").first() if settings.HEARTBEAT_URL else None
+    return [Line("Sign of life", f"is not given: {seen(row.error, 160)}", urgent=True)] if row else []
 
 
 def _export_line() -> list[Line]:

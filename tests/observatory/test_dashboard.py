@@ -221,3 +221,21 @@ def test_watch_when_spans_can_not_be_sent_on_says_so(world: Any, settings: Any, 
     lines = [line for line in dashboard_for(fresh(world.bob), now).health if line.text == "Spans to the collector"]
     assert bool(lines) is said
     assert all("spanexport" in line.page for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "said"),
+    [
+        ("https://hc.example.com/x", "The watcher answered 404.", True),
+        ("https://hc.example.com/x", "", False),
+        ("", "old", False),
+    ],
+)
+def test_watch_when_no_sign_of_life_is_given_says_why(
+    world: Any, settings: Any, url: str, error: str, said: bool
+) -> None:
+    settings.HEARTBEAT_URL = url
+    Heartbeat.objects.create(name="dead-man", at=timezone.now(), failures=1, error=error)
+    lines = [line for line in dashboard_for(fresh(world.bob), timezone.now()).health if line.text == "Sign of life"]
+    assert bool(lines) is said
+    assert all(line.urgent and error in line.note for line in lines)
