@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Case, Count, Max, Min, Q, Sum, Value, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -39,7 +39,9 @@ def trace_page(request: HttpRequest, trace_id: str, site: AdminSite) -> HttpResp
         tokens_in=Sum("prompt_tokens"),
         tokens_out=Sum("completion_tokens"),
     )
-    shown = list(spans.order_by("start_time")[:MOST_SPANS])
+    # Our own first: whoever reports spans into a trace can't push out of sight what was decided here.
+    is_reported = Case(When(origin=Span.Origin.PIPELINE, then=Value(0)), default=Value(1))
+    shown = list(spans.order_by(is_reported, "start_time")[:MOST_SPANS])
     context = site.each_context(request) | {
         "title": f"Trace {trace_id[:8]}…",
         "trace_id": trace_id,

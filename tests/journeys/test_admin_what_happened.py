@@ -140,6 +140,15 @@ def test_a_trace_of_many_spans_says_what_it_leaves_out(world):
     assert 'id="left-out"' in page.text
 
 
+def test_spans_that_others_report_into_a_trace_push_none_of_ours_out_of_sight(world, agent):
+    ours = Span.objects.filter(decision__startswith="denied").get()
+    earlier = ours.start_time - dt.timedelta(minutes=1)
+    record(*(span(earlier, trace_id=ours.trace_id, origin="sdk", service="x") for _ in range(MOST_SPANS + 1)))
+    page = trace_of(world, ours.trace_id)
+    assert ours.pk in {line["line"].span.pk for line in page.context["lines"]}
+    assert page.context["left_out"] == 2
+
+
 @pytest.mark.parametrize(("trace", "status"), [("c" * 32, 200), ("C" * 32, 404), ("nonsense", 404)])
 def test_a_trace_without_spans_says_so_and_what_is_no_trace_is_not_found(world, trace, status):
     assert trace_of(world, trace).status_code == status
