@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from telemetry.alerts.messages import message_of
@@ -24,6 +24,7 @@ from telemetry.models import (
 Kind = AlertNotification.Kind
 # A message that has not arrived by then is old news.
 TRIED_FOR = dt.timedelta(hours=24)
+_AS_IT_WAS = "SELECT 1 FROM telemetry_alertrule WHERE id = %s AND revision = %s AND enabled = %s FOR SHARE SKIP LOCKED"
 CHANGED, SWITCHED_OFF = "The rule was changed.", "The rule was switched off."
 
 
@@ -52,12 +53,19 @@ def standing_of(instance: AlertInstance) -> Standing:
 
 
 def keep(rule: AlertRule, instance: AlertInstance, taken: Step, now: dt.datetime) -> bool:
-    """The alert stands where step() says, with its transition and messages; False where another worker was first."""
+    """The alert stands where step() says, with its transition and messages; False where another worker was first, or
+    an operator changed the rule or switched it off since it was read.
+
+    Locks: the rule's row, FOR SHARE, so that a change waits; one that is under way is not waited for, but for the next
+    look at the rule.
+    """
     before, after = standing_of(instance), taken.standing
     is_quiet = taken.transition is None and after.state in (AlertState.INACTIVE, AlertState.RESOLVED)
     if after == before or is_quiet:
         return True
     with transaction.atomic():
+        if not _is_asked_still(rule):
+            return False
         version = instance.version + 1
         changed = AlertInstance.objects.filter(pk=instance.pk, version=instance.version).update(
             **_columns(after), version=F("version") + 1, revision=rule.revision
@@ -70,6 +78,13 @@ def keep(rule: AlertRule, instance: AlertInstance, taken: Step, now: dt.datetime
             why = taken.transition.why if taken.transition else ""
             _queue(rule, instance, taken, version, why, now)
     return True
+
+
+def _is_asked_still(rule: AlertRule) -> bool:
+    """The rule asks what it asked when it was read, and goes on to while the running transaction lasts."""
+    with connection.cursor() as cursor:
+        cursor.execute(_AS_IT_WAS, [rule.pk, rule.revision, rule.enabled])
+        return cursor.fetchone() is not None
 
 
 def _columns(standing: Standing) -> dict[str, object]:

@@ -178,6 +178,17 @@ def test_a_rule_that_is_off_or_changed_while_it_fires_ends_that_and_tells(mail, 
     assert len(transitions()) == 2
 
 
+@pytest.mark.parametrize("change", [{"enabled": False}, {"threshold": 0.9, "revision": 2}])
+def test_a_rule_that_an_operator_changes_while_it_is_asked_moves_nothing_by_what_it_asked_before(mail, change):
+    rule = error_rule()
+    rule.channels.add(mail)
+    calls(minute(0), failed=5)
+    summed_up_to(minute(1))
+    AlertRule.objects.filter(pk=rule.pk).update(**change)
+    evaluation.evaluate_rule(rule, minute(1), minute(1))
+    assert transitions() == messages() == []
+
+
 def test_a_rule_that_errs_is_noted_and_stops_no_other(monkeypatch):
     first, second = error_rule(name="a"), error_rule(name="b")
     real = evaluation.figures
