@@ -99,7 +99,7 @@ def test_a_default_rule_is_known_by_its_key(reader):
     assert (alert["key"], alert["threshold"], alert["labels"]) == (
         "error_rate_above_threshold",
         0.1,
-        {"tool_name": "create_ticket"},
+        {"service": "observatory", "tool_name": "create_ticket"},
     )
 
 

@@ -5,8 +5,8 @@ import pytest
 from telemetry.alerts.defaults import create_default_rules
 from telemetry.alerts.evaluation import evaluate
 from telemetry.metrics.definitions import METRICS
-from telemetry.models import AlertRule, AlertRuleHealth
-from tests.telemetry.alerts.figures import NOON
+from telemetry.models import AlertInstance, AlertRule, AlertRuleHealth
+from tests.telemetry.alerts.figures import NOON, calls, minute, summed_up_to
 
 pytestmark = pytest.mark.django_db
 THRESHOLDS = {
@@ -51,6 +51,17 @@ def test_what_operators_changed_stays_when_it_is_made_again():
     assert create_default_rules() == 0
     rule = AlertRule.objects.get(metric="fallback_rate")
     assert (rule.threshold, rule.enabled, rule.name) == (0.4, False, "Ours")
+
+
+def test_what_is_reported_hides_no_tool_of_ours_that_fails_and_sets_off_no_alert_of_one():
+    create_default_rules()
+    calls(minute(0), failed=30, tool="ours")
+    calls(minute(0), ok=10_000, tool="ours", service="reported")
+    calls(minute(0), failed=10_000, tool="well", service="reported")
+    summed_up_to(minute(1))
+    evaluate(minute(1))
+    [alert] = AlertInstance.objects.filter(rule__metric="error_rate", state="firing")
+    assert alert.labels == {"service": "observatory", "tool_name": "ours"}
 
 
 def test_every_default_rule_can_be_asked():
