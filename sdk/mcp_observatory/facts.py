@@ -95,6 +95,8 @@ def _score(value: object) -> float | None:
     return float(value) if 0 <= value <= 1 else None
 
 
-def _with_zone(moment: datetime | None) -> datetime | None:
+def _with_zone(moment: object) -> datetime | None:
     """A time without a zone is one of this machine's."""
-    return moment.astimezone() if isinstance(moment, datetime) and moment.tzinfo is None else moment
+    if not isinstance(moment, datetime):
+        return None
+    return moment if moment.tzinfo is not None else moment.astimezone()

@@ -24,6 +24,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 CACHE_READ = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITTEN = "gen_ai.usage.cache_creation.input_tokens"
+# Reading takes a second at most; beyond that a call would wait for whatever else keeps the program's threads busy.
+LONGEST_PREPARE_S = 1.0
 # The best first.
 _SOURCES: tuple[TokenSource, ...] = ("reported", "tiktoken", "estimate")
 
@@ -174,10 +176,10 @@ class MCPInterceptor:
                 if inspect.isawaitable(answer):
                     answer = await answer
             except BaseException:
-                opened.stop()
+                self.quietly(opened.stop)
                 self.quietly(self._measure, span, prompt, None, facts)
                 raise
-            opened.stop()
+            self.quietly(opened.stop)
             self.quietly(self._measure, span, prompt, answer, facts)
             if facts_of is not None:
                 self.quietly(_tell_of, span, facts_of, answer)
@@ -242,7 +244,7 @@ class MCPInterceptor:
                 log.warning("telemetry of %s failed: %s", self.service_name, type(error).__name__)
 
     async def _prepare(self, model: str) -> None:
-        """Tables are read in a thread, that once, so that the loop goes on."""
+        """Tables are read in a thread, that once, so that the loop goes on. Where no thread is free the call is."""
         if self._table.is_ready and self._tokens.is_ready(model):
             return
         try:
@@ -250,7 +252,15 @@ class MCPInterceptor:
         except RuntimeError:  # another loop than asyncio's
             self.prepare(model)
         else:
+            reading = asyncio.ensure_future(self._prepare_in_thread(model))
+            await asyncio.wait({reading}, timeout=LONGEST_PREPARE_S)
+
+    async def _prepare_in_thread(self, model: str) -> None:
+        """The program's own threads: they may all be busy, or shut down."""
+        try:
             await asyncio.to_thread(self.prepare, model)
+        except RuntimeError:
+            self.prepare(model)
 
     def _measure(self, span: TraceContext, prompt: Any, answer: Any, facts: Facts) -> None:
         """Tokens: as reported, else counted. The weaker of two sources is the source."""

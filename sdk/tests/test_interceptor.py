@@ -4,6 +4,7 @@ import asyncio
 import functools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -264,6 +265,37 @@ def test_fields_that_are_filled_with_nonsense_never_reach_the_caller(memory: Mem
         span.start_time = datetime(2026, 1, 1)  # noqa: DTZ001 (the mistake under test)
     assert interceptor.errors > 0
     assert (len(memory.spans), interceptor.get_metrics_snapshot()["total_calls"]) == (2, 2)
+
+
+@pytest.mark.parametrize("nonsense", [{"start_time": 5}, {"end_time": "now"}])
+def test_a_time_that_is_none_costs_nobody_an_answer(
+    interceptor: MCPInterceptor, memory: MemoryExporter, nonsense: Any
+) -> None:
+    assert asyncio.run(interceptor.intercept_model_call("m", "p", call=answer_later, **nonsense)) == "an answer"
+    assert memory.spans[0].end_time is not None
+    assert interceptor.errors == 0
+
+
+@pytest.mark.parametrize("is_shut", [True, False], ids=["shut down", "all busy"])
+def test_a_call_does_not_need_the_threads_of_the_program(
+    interceptor: MCPInterceptor, monkeypatch: pytest.MonkeyPatch, *, is_shut: bool
+) -> None:
+    monkeypatch.setattr("mcp_observatory.interceptor.LONGEST_PREPARE_S", 0.05)
+    is_over = threading.Event()
+
+    async def main() -> str:
+        threads = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(threads)
+        if is_shut:
+            threads.shutdown()
+        else:
+            threads.submit(is_over.wait, 30)
+        try:
+            return await asyncio.wait_for(interceptor.intercept_model_call("gpt-4o", "p", call=answer_later), 5)
+        finally:
+            is_over.set()
+
+    assert asyncio.run(main()) == "an answer"
 
 
 def test_service_without_a_name_is_refused() -> None:
