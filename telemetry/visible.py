@@ -49,6 +49,11 @@ def original(shown: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)) * int(match[2] or 1), shown)
 
 
+def only_seen(text: str) -> str:
+    """What a person sees of a text: two that look alike but for hidden characters are the same."""
+    return _ESCAPE.sub("", visible(text))
+
+
 def pretty(value: Any) -> str:
     """A value as indented JSON, in full, every string made visible. `original` of it parses to the same value."""
     parts: list[str] = []

@@ -8,6 +8,7 @@ from typing import Any
 from telemetry.ingest.faults import SpanFault
 from telemetry.models.span import OWN_SERVICE
 from telemetry.redaction import redact_text
+from telemetry.visible import only_seen
 
 # The same few names come with every span; masking one costs more than all else that is done with it.
 _REMEMBERED = 4096
@@ -46,11 +47,11 @@ def short_text(value: Any, field: str, limit: int) -> str:
 
 
 def service_name(value: Any, field: str, limit: int) -> str:
-    """A name that is not our own, however it is written."""
+    """A name that is not our own, however it is written, hidden characters included."""
     name = label(value, field, limit).strip()
     if not name:
         raise SpanFault("missing", field)
-    if unicodedata.normalize("NFKC", name).casefold() == OWN_SERVICE:
+    if only_seen(unicodedata.normalize("NFKC", name)).strip().casefold() == OWN_SERVICE:
         raise SpanFault("reserved_service", field)
     return name
 

@@ -38,6 +38,8 @@ FAULTY = [
     ({"service": "observatory"}, "reserved_service", "service"),
     ({"service": " Observatory "}, "reserved_service", "service"),
     ({"service": "\uff4fbservatory"}, "reserved_service", "service"),
+    ({"service": "obser\u200bvatory"}, "reserved_service", "service"),
+    ({"service": "\u202eobservatory \u3164"}, "reserved_service", "service"),
     ({"start_time": "2026-11-21T11:59:00"}, "bad_time", "start_time"),
     ({"start_time": "20261121T115900Z"}, "bad_time", "start_time"),
     ({"start_time": "2026-W47-6T11:59:00Z"}, "bad_time", "start_time"),
