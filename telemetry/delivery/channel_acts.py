@@ -45,7 +45,8 @@ def channel_problems(channel: AlertChannel, secret: str = "") -> dict[str, str]:
                 channel.url and channel.url not in (pagerduty.URL, pagerduty.EU_URL) and not _is_own(channel.url)
             )
             eu = f"Leave it empty, or for an account in the EU type {pagerduty.EU_URL}."
-            return _named("url", eu if wrong_url else "") | _named("secret", _routing_problem(channel, secret))
+            routing = _routing_problem(channel, secret) or ("" if secret else _moved_problem(channel))
+            return _named("url", eu if wrong_url else "") | _named("secret", routing)
 
 
 def _named(field: str, problem: str) -> dict[str, str]:
@@ -68,6 +69,12 @@ def _routing_problem(channel: AlertChannel, secret: str) -> str:
     if secret:
         return "" if _ROUTING_KEY.fullmatch(secret) else "A routing key is 32 letters and digits."
     return "" if channel.sealed_secret else "Type the integration's routing key."
+
+
+def _moved_problem(channel: AlertChannel) -> str:
+    """The key is part of each message, so whoever may not see it may not have it sent to another address either."""
+    moved = AlertChannel.objects.filter(pk=channel.pk).exclude(url=channel.url)
+    return "It goes along to the new address: type the routing key again." if moved.exists() else ""
 
 
 def url_problem(url: str) -> str:
@@ -101,7 +108,9 @@ def save_channel(channel: AlertChannel, actor: Actor, *, secret: str = "") -> st
             channel.sealed_secret = sealed(channel, made or secret)
         # What is wrong with it may have been mended: it is tried at once.
         channel.not_before, channel.failures = None, 0
-        channel.save()
+        # What else stands in the row is others' to write: a secret that is replaced meanwhile, what was sent.
+        changed = [*_TOLD, "not_before", "failures", *(["sealed_secret"] if made or secret else [])]
+        channel.save(update_fields=changed)
         _record(channel, before, actor, is_new_secret=bool(made or secret))
     return made
 

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from observatory.groups import AUDITORS, OPERATORS
+from telemetry.delivery.channel_acts import save_channel
 from telemetry.metrics.rollups import roll_up
 from telemetry.models import (
     AlertChannel,
@@ -17,6 +18,7 @@ from telemetry.models import (
     AuditEvent,
     Heartbeat,
 )
+from telemetry.recorder import SYSTEM
 from telemetry.tasks import evaluate_alerts, send_alerts
 from tests.journeys.alert_forms import (
     ALERTS,
@@ -221,6 +223,25 @@ def test_a_secret_goes_in_and_never_comes_out(edda, typed):
     assert edda.post(f"{CHANNELS}{made.pk}/change/", kept).status_code == 302
     made.refresh_from_db()
     assert (made.name, bytes(made.sealed_secret or b"")) == ("renamed", before)
+
+
+def test_whoever_leads_a_channel_elsewhere_does_not_take_its_secret_along(edda, listen):
+    pager = channel("pagerduty", secret="R" * 32, url=listen().url())
+    typed = CHANNEL | {"kind": "pagerduty", "name": pager.name, "url": listen().url(), "recipients": ""}
+    page = edda.post(f"{CHANNELS}{pager.pk}/change/", typed)
+    assert (page.status_code, list(errors_of(page))) == (200, ["secret"])
+    assert edda.post(f"{CHANNELS}{pager.pk}/change/", typed | {"secret": "S" * 32}).status_code == 302
+
+
+def test_a_channel_that_is_changed_keeps_the_secret_that_was_replaced_meanwhile(edda):
+    hook = channel(url="https://alerts.example.com/hook")
+    read_before = AlertChannel.objects.get(pk=hook.pk)
+    edda.post(f"{CHANNELS}{hook.pk}/replace/", {"grace_hours": "0"})
+    replaced = bytes(AlertChannel.objects.get(pk=hook.pk).sealed_secret)
+    read_before.name = "renamed"
+    save_channel(read_before, SYSTEM)
+    hook.refresh_from_db()
+    assert (hook.name, bytes(hook.sealed_secret)) == ("renamed", replaced)
 
 
 def test_a_secret_is_replaced_with_a_grace(edda, listen):
