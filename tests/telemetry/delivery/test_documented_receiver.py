@@ -43,7 +43,7 @@ def test_the_page_shows_the_fields_that_are_sent(listen):
     waiting(channel(url=receiver.url()), alert())
     send()
     [one] = received(receiver)
-    shown = set(re.findall(r'"(\w+)":', re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])) - {"tool_name"}
+    shown = set(re.findall(r'"(\w+)":', re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])) - {"tool_name", "service"}
     assert shown <= {*one.json, *one.json["data"]}
 
 
