@@ -66,7 +66,8 @@ class AlertChangeList(UncountedChangeList):
 @admin.register(AlertInstance)
 class AlertAdmin(ReadOnlyAdmin):
     list_display = ("state_label", "rule_seen", "labels_seen", "figure", "bound", "since_seen", "severity", "silence")
-    list_display_links = ("rule_seen",)
+    # A phone shows the first column under its own head only where that leads on too.
+    list_display_links = ("state_label", "rule_seen")
     list_filter = (
         ("state", ChoicesDropdownFilter),
         ("rule", RelatedDropdownFilter),

@@ -147,6 +147,7 @@ def test_the_list_has_what_fires_first_and_finds_by_label(edda):
         ("create_ticket", "firing"),
         ("send_message", "resolved"),
     ]
+    assert 'data-label="State"' in edda.get(ALERTS).content.decode()
     found = edda.get(f"{ALERTS}?tool=send_message").context["cl"].result_list
     assert [row.labels["tool_name"] for row in found] == ["send_message"]
     assert "create_ticket" in edda.get("/admin/alerts-over-time/?past=week").content.decode()
