@@ -8,6 +8,7 @@ from django.db import connection
 from telemetry.alerts import evaluation
 from telemetry.alerts.evaluation import evaluate
 from telemetry.alerts.moves import CHANGED, SWITCHED_OFF
+from telemetry.metrics.definitions import METRICS
 from telemetry.metrics.gauges import Reading, register_gauge
 from telemetry.models import (
     AlertChannel,
@@ -133,7 +134,8 @@ def test_a_sum_of_nothing_is_zero_and_needs_no_samples():
     assert (AlertInstance.objects.get().state, AlertInstance.objects.get().value) == ("firing", 0.0)
 
 
-def test_a_gauge_is_read_now_also_where_rollups_stand_still():
+def test_a_gauge_is_read_now_also_where_rollups_stand_still(monkeypatch):
+    monkeypatch.setitem(METRICS, "test_gauge", METRICS["frozen"])  # gone again after the test
     register_gauge("test_gauge", "A test", lambda: [Reading(3, {"tool_name": "a"}), Reading(1, {"tool_name": "b"})])
     error_rule(metric="test_gauge", threshold=2, group_by=["tool_name"])
     evaluate(minute(5) + dt.timedelta(seconds=7))
