@@ -11,6 +11,7 @@ from telemetry.metrics.rollups import roll_up
 from telemetry.models import Span
 from telemetry.partitions import drop_partitions, ensure_partitions, partition_days
 from telemetry.tasks import create_partitions, drop_old_partitions
+from tests.races.locks import advisory_locks
 from tests.races.threads import at_once
 from tests.telemetry.locks import advisory_locks
 from tests.telemetry.metrics.spans import record, span

@@ -12,6 +12,7 @@ from telemetry.metrics.rollup_sql import NAMES
 from telemetry.metrics.rollups import HOUR, MINUTES_KEPT, STEPS, drop_rollups, roll_up, watermark
 from telemetry.models import HourRollup, MinuteRollup, Span, StaleMinute
 from telemetry.models.rollup import DIMENSIONS, SUMS, THE_REST
+from tests.races.locks import advisory_locks
 from tests.races.threads import at_once
 from tests.telemetry.locks import advisory_locks
 from tests.telemetry.metrics.spans import MINUTE, NOON, any_spans, assert_as_worked_out, record, span
