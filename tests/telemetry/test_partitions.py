@@ -13,7 +13,6 @@ from telemetry.partitions import drop_partitions, ensure_partitions, partition_d
 from telemetry.tasks import create_partitions, drop_old_partitions
 from tests.races.locks import advisory_locks
 from tests.races.threads import at_once
-from tests.telemetry.locks import advisory_locks
 from tests.telemetry.metrics.spans import record, span
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,7 +14,6 @@ from telemetry.models import HourRollup, MinuteRollup, Span, StaleMinute
 from telemetry.models.rollup import DIMENSIONS, SUMS, THE_REST
 from tests.races.locks import advisory_locks
 from tests.races.threads import at_once
-from tests.telemetry.locks import advisory_locks
 from tests.telemetry.metrics.spans import MINUTE, NOON, any_spans, assert_as_worked_out, record, span
 
 pytestmark = pytest.mark.django_db
