@@ -142,11 +142,26 @@ def _queue(rule: AlertRule, instance: AlertInstance, taken: Step, version: int, 
 
 def _whom(rule: AlertRule, instance: AlertInstance, standing: Standing, kind: Kind) -> Iterable[AlertChannel]:
     """The rule's channels; of the end of an episode whoever was told of it, also where the rule names others by now."""
+    if kind == Kind.REPEAT:
+        return [channel for channel in rule.channels.all() if channel.enabled]
+    assert standing.episode is not None
+    told = AlertNotification.objects.filter(instance=instance, episode=standing.episode).values("channel")
     if kind == Kind.RESOLVED:
-        assert standing.episode is not None
-        told = AlertNotification.objects.filter(instance=instance, episode=standing.episode).values("channel")
         return AlertChannel.objects.filter(pk__in=told)
-    return [channel for channel in rule.channels.all() if channel.enabled]
+    return rule.channels.filter(enabled=True).exclude(pk__in=told)
+
+
+def tell_newly_named(rule: AlertRule, now: dt.datetime) -> None:
+    """Channels that the rule names only since now hear at once of what fires by it. Nobody hears of an episode twice.
+
+    Locks: the caller has the rule's row, so that no worker moves its alerts meanwhile.
+    """
+    firing = AlertInstance.objects.filter(rule=rule, state=AlertState.FIRING, revision=rule.revision)
+    for instance in firing.order_by("pk") if rule.enabled else ():
+        fires = Step(standing_of(instance), tells=Kind.FIRING)
+        if _whom(rule, instance, fires.standing, Kind.FIRING):
+            AlertInstance.objects.filter(pk=instance.pk).update(version=F("version") + 1)
+            _queue(rule, instance, fires, instance.version + 1, "", now)
 
 
 def end_changed(now: dt.datetime) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from telemetry.alerts.moves import end_changed
+from telemetry.alerts.moves import end_changed, tell_newly_named
 from telemetry.metrics.definitions import METRICS, Metric, Source, Unit
 from telemetry.metrics.gauges import read_gauge
 from telemetry.models import AlertChannel, AlertRule
@@ -89,6 +89,7 @@ def save_rule(rule: AlertRule, channels: Iterable[AlertChannel], actor: Actor, n
         elif changed := {name: {"from": was[name], "to": is_now[name]} for name in was if was[name] != is_now[name]}:
             record_event("alert_rule.changed", actor, _subject(rule), data=changed | {"revision": rule.revision})
         end_changed(now)
+        tell_newly_named(rule, now)
     return rule
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from telemetry.alerts.evaluation import evaluate_rule
 from telemetry.models import AlertInstance, AlertRule, AuditEvent
-from telemetry.tasks import evaluate_alerts
+from telemetry.tasks import evaluate_alerts, send_alerts
 from tests.journeys.alert_forms import ALERTS, RULE, RULES, errors_of, events, failing_since, this_minute
 from tests.telemetry.alerts.figures import calls, summed_up_to
+from tests.telemetry.delivery.messages import channel, received
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("only_our_rules")]
 
@@ -56,6 +57,24 @@ def test_a_rule_that_is_changed_and_fires_again_has_both_times_in_its_bar(edda):
         bar = edda.get(page).content.decode()
         assert bar.count('<rect class="bar-firing"') == 2, page
         assert f"firing {now - dt.timedelta(minutes=1):%Y-%m-%d %H:%M} to" in bar, page
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_channel_that_a_firing_rule_is_given_hears_of_it_once_and_of_its_end(edda, listen):
+    edda.post(f"{RULES}add/", RULE)
+    now = failing_since(2)
+    summed_up_to(now - dt.timedelta(minutes=1))
+    evaluate_alerts()
+    page = f"{RULES}{AlertRule.objects.get(name='Tickets fail').pk}/change/"
+    receiver = listen()
+    given = RULE | {"channels": [channel(url=receiver.url()).pk]}
+    for severity in ("critical", "info"):
+        edda.post(page, given | {"severity": severity})
+        send_alerts()
+    assert [one.json["type"] for one in received(receiver)] == ["alert.firing"]
+    edda.post(page, {name: value for name, value in given.items() if name != "enabled"})
+    send_alerts()
+    assert [one.json["type"] for one in received(receiver)] == ["alert.firing", "alert.resolved"]
 
 
 WRONG = {
