@@ -10,14 +10,13 @@ from observatory.dashboard_line import Line
 from telemetry.alerts.messages import amount
 from telemetry.alerts.silences import silenced
 from telemetry.dead_man import NAME as SIGN
+from telemetry.dead_man import SWEEPS_STALE
 from telemetry.metrics.definitions import METRICS
 from telemetry.metrics.rollups import watermark
 from telemetry.models import AlertChannel, AlertInstance, AlertRule, AlertState, Heartbeat, SpanExport
 from telemetry.wording import ago, seen, span_words
 
 TOP = 10
-# Figures are a minute old at best; ten are missed sweeps.
-FIGURES_STALE = dt.timedelta(minutes=10)
 WORST_FIRST = {AlertRule.Severity.CRITICAL: 0, AlertRule.Severity.WARNING: 1, AlertRule.Severity.INFO: 2}
 
 
@@ -55,7 +54,7 @@ def watch_lines(user: Any, now: dt.datetime) -> list[Line]:
 
 def _figures_line(now: dt.datetime) -> list[Line]:
     mark = watermark()
-    if mark is None or now - mark <= FIGURES_STALE:
+    if mark is None or now - mark <= SWEEPS_STALE:
         return []
     note = f"end {span_words(now - mark)} ago: charts stand still, and no alert can fire"
     return [Line("Figures", note, urgent=True)]

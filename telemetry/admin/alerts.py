@@ -24,6 +24,7 @@ from telemetry.alerts.evaluation import CannotBeAsked
 from telemetry.alerts.preview import DAY, preview
 from telemetry.alerts.silences import silence_of, silenced
 from telemetry.clock import database_now
+from telemetry.dead_man import SWEEPS_STALE
 from telemetry.metrics.definitions import Source
 from telemetry.metrics.rollups import watermark
 from telemetry.models import AlertInstance, AlertNotification, AlertRule, AlertSilence, AlertState
@@ -31,7 +32,6 @@ from telemetry.visible import visible
 from telemetry.wording import ago, moment, seen
 
 SHOWN = 100
-OLD = dt.timedelta(minutes=5)
 URGENCY = Case(
     When(state=AlertState.FIRING, then=Value(0)), When(state=AlertState.PENDING, then=Value(1)), default=Value(2)
 )
@@ -163,7 +163,7 @@ class AlertAdmin(ReadOnlyAdmin):
 def _how_old() -> dict[str, Any]:
     """Up to when figures are complete; a notice where that is long ago."""
     mark, now = watermark(), database_now()
-    return {"mark": mark, "is_old": mark is None or now - mark > OLD, "mark_age": ago(mark)}
+    return {"mark": mark, "is_old": mark is None or now - mark > SWEEPS_STALE, "mark_age": ago(mark)}
 
 
 def silence_link(alert: AlertInstance) -> str:

@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from telemetry.alerts.evaluation import evaluate
 from telemetry.delivery.sending import send_due
 from telemetry.log_lines import OneLine
+from telemetry.metrics.late_spans import whole_minute
 from telemetry.metrics.rollups import roll_up
 from telemetry.models import AlertNotification, AlertRule, Payload, RollupWatermark, Span, SpanExport
 from telemetry.otel.export import send_spans_on
@@ -119,7 +120,7 @@ def tell_of_it(server):
     server.answer = (200, {}, b"")
     now = timezone.now()
     Span.objects.update(start_time=now - dt.timedelta(minutes=2), end_time=now)
-    RollupWatermark.objects.create(at=now - dt.timedelta(minutes=5))
+    RollupWatermark.objects.create(at=whole_minute(now) - dt.timedelta(minutes=5))
     roll_up(now)
     rule = AlertRule.objects.create(name="Any call", metric="total_calls", threshold=0, min_samples=0, keep_firing_s=0)
     AlertRule.objects.filter(pk=rule.pk).update(group_by=["service", "model", "tool_name", "agent"])

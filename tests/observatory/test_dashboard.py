@@ -207,7 +207,7 @@ def test_watch_when_a_channel_failed_last_says_so(world: Any, sent: int | None, 
     assert all("refused" in line.note and "alertchannel" in line.page for line in lines)
 
 
-@pytest.mark.parametrize(("minutes", "said"), [(2, False), (11, True)])
+@pytest.mark.parametrize(("minutes", "said"), [(4, False), (6, True)])
 def test_watch_when_figures_stand_still_says_so(world: Any, minutes: int, said: bool) -> None:
     now = timezone.now()
     RollupWatermark.objects.create(at=now - dt.timedelta(minutes=minutes))
