@@ -16,9 +16,9 @@ try:
 except ImportError as missing:
     raise ImportError('PostgresExporter needs psycopg: pip install "mcp-observatory[postgres]"') from missing
 
-# The names are ours, none of them a caller's.
+_VALUES = ", ".join(f"%({name})s" for name in COLUMNS)
 _INSERT = (
-    f"INSERT INTO mcp_traces ({', '.join(COLUMNS)}) VALUES ({', '.join(f'%({name})s' for name in COLUMNS)})"  # noqa: S608
+    f"INSERT INTO mcp_traces ({', '.join(COLUMNS)}) VALUES ({_VALUES})"  # noqa: S608 (the names are ours, no caller's)
     " ON CONFLICT (trace_id, span_id) DO NOTHING"
 )
 _UNDEFINED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
