@@ -6,6 +6,7 @@ import time
 import pytest
 
 from telemetry.delivery import outbox, posting
+from telemetry.delivery.letter import NotSent
 from telemetry.delivery.outbox import LEASE, MOST_ATTEMPTS, delay
 from telemetry.models import AlertChannel, AlertInstance, AlertNotification, AlertSilence
 from tests.races.threads import at_once
@@ -327,3 +328,14 @@ def test_senders_at_once_send_nothing_twice(listen):
     assert len(ids) == len(set(ids)) == 60
     assert not AlertNotification.objects.filter(sent_at=None).exists()
     assert not AlertChannel.objects.exclude(not_before=None).exists()
+
+
+def test_a_sender_whose_lease_ran_out_takes_nothing_from_the_one_that_sends_now():
+    waiting(channel(url="https://alerts.example.com/hook"), alert())
+    slow = outbox.claim_next(outbox.claim_channel(NOON), NOON)
+    later = NOON + LEASE + dt.timedelta(seconds=1)
+    now = outbox.claim_next(outbox.claim_channel(later), later)
+    assert (slow.attempt, now.attempt) == (1, 2)
+    assert outbox.record_failed(slow, NotSent("too slow", again=False), later, lambda: 1.0) is None
+    row = AlertNotification.objects.get()
+    assert (row.next_attempt_at, row.last_error) == (now.leased_until, ""), "its lease stands and nothing is given up"

@@ -161,6 +161,14 @@ def test_a_new_name_in_each_span_fills_no_table(origin):
     assert sum(rest.bucket_spans) == 51
 
 
+def test_an_agent_that_reports_many_names_hides_none_of_its_own_calls_here():
+    record(*(span(NOON, tool_name=f"a-{n:03}", origin="sdk") for n in range(NAMES + 5)))
+    record(span(NOON + SECOND, tool_name="z-ours", decision="denied_policy"))
+    roll_up(NOON + 2 * MINUTE)
+    for model in (MinuteRollup, HourRollup):
+        assert calls(model, tool_name="z-ours", origin="pipeline") == 1
+
+
 def test_who_was_there_first_keeps_its_name_while_more_come():
     first = [span(NOON, tool_name=f"z-{n:03}", origin="otlp") for n in range(NAMES)]
     record(*first)
