@@ -7,9 +7,11 @@ import sys
 import time
 from importlib import import_module
 
+import django
 from django.conf import settings
 
-settings.configure(EGRESS_ALLOWED_NETWORKS=["127.0.0.0/8"])
+settings.configure(EGRESS_ALLOWED_NETWORKS=["127.0.0.0/8"], INSTALLED_APPS=["telemetry.apps.TelemetryConfig"])
+django.setup()
 
 # After the settings, which they read.
 POOL, Target = import_module("tools.upstreams.pool").POOL, import_module("tools.upstreams.target").Target
