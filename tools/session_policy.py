@@ -20,6 +20,7 @@ MOST_STEPS = 10_000
 STEP_LIMIT: Denial = ("max_steps", "Max steps exceeded")
 
 _MEMBERS = ("allowlist", "blocklist", "no_network", "dry_run", "max_steps")
+_DECLARED: Mapping[str, Network] = {"yes": "yes", "no": "no"}
 _CHANNELS = {"user": "user_to_llm", "assistant": "tool_to_llm", "tool": "tool_to_llm"}
 
 
@@ -99,8 +100,8 @@ def network_of(tool: Mapping[str, Any]) -> Network:
     Source: MCP, ToolAnnotations.openWorldHint. Anything but a plain yes or no is no declaration.
     """
     declared = tool.get("network")
-    if declared in ("yes", "no", "undeclared"):
-        return declared
+    if isinstance(declared, str):
+        return _DECLARED.get(declared, "undeclared")
     if not isinstance(declared, bool):
         annotations = tool.get("annotations")
         declared = annotations.get("openWorldHint") if isinstance(annotations, Mapping) else None
