@@ -1,0 +1,16 @@
+"""The detectors that come with the product, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from telemetry.detectors.detector import Detector
+from telemetry.detectors.pii import Pii
+from telemetry.detectors.secrets import Secrets
+
+BUILT_IN: tuple[Detector, ...] = (
+    Pii(),
+    Secrets(),
+)
+
+
+def by_name() -> dict[str, Detector]:
+    return {detector.name: detector for detector in BUILT_IN}
