@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import ClassVar
 
 # Only so many characters of one text are read; `Detection.truncated` says that there were more.
 MOST_CHARACTERS = 65_536
@@ -72,10 +71,6 @@ class Detector(ABC):
 
 class LocalDetector(Detector):
     """A detector that reads the text here."""
-
-    name: ClassVar[str]
-    version: ClassVar[str]
-    category: ClassVar[Category]
 
     def detect(self, text: str, *, stage: str = "") -> Detection:
         found = self._find(text[:MOST_CHARACTERS])
