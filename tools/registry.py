@@ -18,6 +18,7 @@ from tools.contract import Progress
 from tools.reserved_names import RESERVED_PREFIX
 
 RISKS = ("low", "medium", "high")
+FLOWS = ("no", "yes", "undeclared")
 
 
 class ToolError(Exception):
@@ -125,6 +126,9 @@ def tool(  # noqa: PLR0913 (what a tool can declare)
     destructive: bool | None = None,
     network: str = "undeclared",
     open_world: bool = False,
+    brings_untrusted_text: str = "undeclared",
+    brings_private_data: str = "undeclared",
+    sends_outside: str = "undeclared",
     requires_approval: bool = False,
     requires_two_phase: bool = False,
     accepts_confirm: bool = False,
@@ -137,6 +141,8 @@ def tool(  # noqa: PLR0913 (what a tool can declare)
     """
     if risk not in RISKS:
         raise ValueError(f"risk is one of {', '.join(RISKS)}")
+    if not {network, brings_untrusted_text, brings_private_data, sends_outside} <= set(FLOWS):
+        raise ValueError(f"network, what comes in and what goes out are each one of {', '.join(FLOWS)}")
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         tool_name = name or function.__name__
@@ -171,6 +177,9 @@ def tool(  # noqa: PLR0913 (what a tool can declare)
                 "idempotent": idempotent or read_only,
                 "irreversible": irreversible,
                 "network": network,
+                "brings_untrusted_text": brings_untrusted_text,
+                "brings_private_data": brings_private_data,
+                "sends_outside": sends_outside,
                 "requires_approval": requires_approval,
                 "requires_two_phase": requires_two_phase,
                 "accepts_confirm": accepts_confirm,

@@ -94,6 +94,9 @@ class ToolView:
     idempotent: bool
     irreversible: bool
     network: str
+    brings_untrusted_text: str
+    brings_private_data: str
+    sends_outside: str
     requires_approval: bool
     requires_two_phase: bool
     accepts_confirm: bool

@@ -60,14 +60,28 @@ def _out(customer: Customer) -> CustomerOut:
     return CustomerOut(id=customer.pk, name=customer.name, status=customer.status)
 
 
-@tool(risk="low", read_only=True, network="no")
+@tool(
+    risk="low",
+    read_only=True,
+    network="no",
+    brings_untrusted_text="yes",  # customers register themselves, under names of their own
+    brings_private_data="yes",
+    sends_outside="no",
+)
 def search_customer(query: Text) -> CustomersFound:
     """Customers whose name contains the query, whatever its case."""
     found = Customer.objects.filter(name__icontains=query.replace("\x00", ""))[:50]
     return CustomersFound(results=[_out(customer) for customer in found])
 
 
-@tool(risk="low", network="no", supports_idempotency_key=True)
+@tool(
+    risk="low",
+    network="no",
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="no",
+    supports_idempotency_key=True,
+)
 def create_ticket(
     customer_id: int,
     title: Annotated[str, Field(min_length=3, max_length=300)],
@@ -90,7 +104,16 @@ def create_ticket(
     )
 
 
-@tool(risk="high", network="no", idempotent=True, requires_approval=True, accepts_confirm=True)
+@tool(
+    risk="high",
+    network="no",
+    brings_untrusted_text="yes",
+    brings_private_data="yes",
+    sends_outside="no",
+    idempotent=True,
+    requires_approval=True,
+    accepts_confirm=True,
+)
 def update_customer_status(
     customer_id: int, new_status: Annotated[str, Field(min_length=1, max_length=80)]
 ) -> StatusChange:
@@ -102,7 +125,7 @@ def update_customer_status(
     return StatusChange(customer=_out(customer))
 
 
-@tool(risk="low", network="no")
+@tool(risk="low", network="no", brings_untrusted_text="no", brings_private_data="no", sends_outside="yes")
 def send_message(
     channel: Annotated[str, Field(max_length=120)], message: Annotated[str, Field(max_length=4_000)]
 ) -> MessageSent:
@@ -112,7 +135,14 @@ def send_message(
     return MessageSent(sent=True, channel=channel)
 
 
-@tool(risk="low", read_only=True, network="no")
+@tool(
+    risk="low",
+    read_only=True,
+    network="no",
+    brings_untrusted_text="yes",
+    brings_private_data="yes",
+    sends_outside="no",
+)
 def get_incident_impact(incident_id: Annotated[str, Field(max_length=40)]) -> IncidentImpact:
     """The customers who depend on a service that the incident touches; an unknown incident touches nobody."""
     code = incident_id.replace("\x00", "")

@@ -37,7 +37,15 @@ class CardState(BaseModel):
     frozen: bool
 
 
-@tool(risk="high", irreversible=True, network="no", requires_two_phase=True)
+@tool(
+    risk="high",
+    irreversible=True,
+    network="no",
+    requires_two_phase=True,
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="no",
+)
 def transfer_funds(amount: Amount, to: Annotated[str, Field(min_length=3, max_length=80)]) -> FundsTransferred:
     """Sends money to an account of the same bank. It can't be called back."""
     refuse_nul(to)
@@ -47,7 +55,15 @@ def transfer_funds(amount: Amount, to: Annotated[str, Field(min_length=3, max_le
     )
 
 
-@tool(risk="high", irreversible=True, network="no", requires_two_phase=True)
+@tool(
+    risk="high",
+    irreversible=True,
+    network="no",
+    requires_two_phase=True,
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="yes",
+)
 def initiate_wire_transfer(
     amount: Amount, destination_iban: Annotated[str, Field(min_length=15, max_length=42)], reason: Reason
 ) -> WireSent:
@@ -62,7 +78,14 @@ def initiate_wire_transfer(
     )
 
 
-@tool(risk="medium", idempotent=True, network="no")
+@tool(
+    risk="medium",
+    idempotent=True,
+    network="no",
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="no",
+)
 def issue_invoice_refund(
     invoice_id: Code, amount: Amount, currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
 ) -> InvoiceRefunded:
@@ -88,7 +111,16 @@ def issue_invoice_refund(
 
 
 # Nobody can pay with a frozen card: something is taken away, though it can be given back.
-@tool(risk="high", idempotent=True, destructive=True, network="no", requires_two_phase=True)
+@tool(
+    risk="high",
+    idempotent=True,
+    destructive=True,
+    network="no",
+    requires_two_phase=True,
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="no",
+)
 def freeze_payment_card(customer_id: int, reason: Reason) -> CardState:
     """Nobody can pay with the customer's card until it is unfrozen."""
     refuse_nul(reason)
@@ -101,7 +133,14 @@ def freeze_payment_card(customer_id: int, reason: Reason) -> CardState:
     return CardState(customer_id=customer_id, frozen=True)
 
 
-@tool(risk="medium", idempotent=True, network="no")
+@tool(
+    risk="medium",
+    idempotent=True,
+    network="no",
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="no",
+)
 def unfreeze_payment_card(customer_id: int, ticket_id: int) -> CardState:
     """The customer's card pays again. The ticket is one of this customer and says why."""
     customer = customer_of(customer_id)

@@ -59,7 +59,14 @@ class FlagPublished(BaseModel):
     rollout_percent: int
 
 
-@tool(risk="medium", open_world=True, network="no")
+@tool(
+    risk="medium",
+    open_world=True,
+    network="no",
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="yes",
+)
 def create_expedited_shipment(order_id: Code, carrier: Carrier) -> ShipmentCreated:
     """Sends an order's parcel by a carrier's fastest service. Each call sends one."""
     refuse_nul(order_id)
@@ -70,7 +77,14 @@ def create_expedited_shipment(order_id: Code, carrier: Carrier) -> ShipmentCreat
     return ShipmentCreated(shipment_id=made.code, order_id=order.code, carrier=made.carrier, status=made.status)
 
 
-@tool(risk="medium", idempotent=True, network="no")
+@tool(
+    risk="medium",
+    idempotent=True,
+    network="no",
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="no",
+)
 def cancel_shipment(
     shipment_id: Annotated[str, Field(pattern="^SHP-[1-9][0-9]{0,17}$", examples=["SHP-12"])], reason: Reason
 ) -> ShipmentCancelled:
@@ -86,7 +100,7 @@ def cancel_shipment(
     return ShipmentCancelled(shipment_id=found.code, status=found.status, reason=found.cancel_reason)
 
 
-@tool(risk="medium", network="no")
+@tool(risk="medium", network="no", brings_untrusted_text="no", brings_private_data="no", sends_outside="no")
 def schedule_clinic_visit(patient_id: Code, slot_iso: Annotated[str, Field(max_length=40)]) -> VisitBooked:
     """Books a visit at a moment, written as in ISO 8601 with its offset. Each call books one."""
     refuse_nul(patient_id)
@@ -97,7 +111,14 @@ def schedule_clinic_visit(patient_id: Code, slot_iso: Annotated[str, Field(max_l
     return VisitBooked(visit_id=visit.pk, patient_id=patient.code, slot_iso=visit.slot.isoformat())
 
 
-@tool(risk="medium", idempotent=True, network="no")
+@tool(
+    risk="medium",
+    idempotent=True,
+    network="no",
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="no",
+)
 def change_subscription_plan(
     account_id: Code, new_plan: Plan, effective_date: Annotated[str, Field(max_length=10)]
 ) -> PlanChanged:
@@ -114,7 +135,15 @@ def change_subscription_plan(
     )
 
 
-@tool(risk="high", irreversible=True, network="no", requires_two_phase=True)
+@tool(
+    risk="high",
+    irreversible=True,
+    network="no",
+    requires_two_phase=True,
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="no",
+)
 def reset_enterprise_password(
     employee_id: Code, temporary_secret: Annotated[str, Field(min_length=12, max_length=128)]
 ) -> PasswordWasReset:
@@ -132,7 +161,15 @@ def reset_enterprise_password(
     return PasswordWasReset(employee_id=employee.code, reset_at=reset.reset_at.isoformat(), must_choose_password=True)
 
 
-@tool(risk="medium", idempotent=True, open_world=True, network="no")
+@tool(
+    risk="medium",
+    idempotent=True,
+    open_world=True,
+    network="no",
+    brings_untrusted_text="no",
+    brings_private_data="no",
+    sends_outside="yes",
+)
 def publish_feature_flag(
     flag_name: Annotated[str, Field(pattern="^[a-z][a-z0-9_.-]{0,79}$")],
     rollout_percent: Annotated[int, Field(ge=0, le=100)],

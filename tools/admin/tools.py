@@ -41,6 +41,7 @@ _EXAMPLE_SCHEMA = {
 _SETTINGS = (
     ("Who may call it", {"fields": ("enabled", "requires_approval", "requires_two_phase", "accepts_confirm")}),
     ("What it does", {"fields": ("risk", "network", "read_only", "idempotent", "irreversible")}),
+    ("What comes in and goes out by it", {"fields": ("brings_untrusted_text", "brings_private_data", "sends_outside")}),
     ("Limits", {"fields": ("rate", "timeout_s", "result_limit_bytes")}),
     ("Calling it twice", {"fields": ("supports_idempotency_key", "requires_idempotency_key")}),
 )

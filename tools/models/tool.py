@@ -31,6 +31,13 @@ class Tool(models.Model):
         YES = "yes", "Uses the network"
         UNDECLARED = "undeclared", "Not declared (counts as network)"
 
+    class Flow(models.TextChoices):
+        """Whether something comes in or goes out by a tool. What nobody declared counts as yes."""
+
+        NO = "no", "No"
+        YES = "yes", "Yes"
+        UNDECLARED = "undeclared", "Not declared (counts as yes)"
+
     name = models.CharField(
         max_length=56,
         unique=True,
@@ -51,6 +58,28 @@ class Tool(models.Model):
         choices=Network.choices,
         default=Network.UNDECLARED,
         help_text="Policies with “no network” deny every tool that does not stay inside.",
+    )
+    brings_untrusted_text = models.CharField(
+        max_length=10,
+        choices=Flow.choices,
+        default=Flow.UNDECLARED,
+        db_default="undeclared",
+        help_text="Its answers hold what strangers wrote: web pages, mail, tickets. A session is then labelled "
+        "untrusted_text.",
+    )
+    brings_private_data = models.CharField(
+        max_length=10,
+        choices=Flow.choices,
+        default=Flow.UNDECLARED,
+        db_default="undeclared",
+        help_text="Its answers hold what must not get out. A session is then labelled private_data.",
+    )
+    sends_outside = models.CharField(
+        max_length=10,
+        choices=Flow.choices,
+        default=Flow.UNDECLARED,
+        db_default="undeclared",
+        help_text="Its arguments reach somebody outside: a message, a public page, a foreign API.",
     )
     requires_approval = models.BooleanField(
         default=False,
@@ -97,6 +126,9 @@ class Tool(models.Model):
         "idempotent",
         "irreversible",
         "network",
+        "brings_untrusted_text",
+        "brings_private_data",
+        "sends_outside",
         "requires_approval",
         "requires_two_phase",
         "accepts_confirm",
@@ -120,6 +152,12 @@ class Tool(models.Model):
                 condition=Q(read_only=False) | Q(irreversible=False, requires_idempotency_key=False),
                 name="tool_read_only_changes_nothing",
             ),
+            *[
+                models.CheckConstraint(
+                    condition=Q(**{f"{name}__in": ["no", "yes", "undeclared"]}), name=f"tool_{name}_known"
+                )
+                for name in ("brings_untrusted_text", "brings_private_data", "sends_outside")
+            ],
         ]
 
     def __str__(self) -> str:

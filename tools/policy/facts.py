@@ -14,7 +14,7 @@ _MOST_CONTEXT_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ToolFacts:
-    """`network` is "yes", "no" or "undeclared"."""
+    """`network`, and what comes in and goes out, are each "yes", "no" or "undeclared"."""
 
     name: str
     risk: str = ""
@@ -22,12 +22,15 @@ class ToolFacts:
     idempotent: bool = False
     irreversible: bool = False
     network: str = "undeclared"
+    brings_untrusted_text: str = "undeclared"
+    brings_private_data: str = "undeclared"
+    sends_outside: str = "undeclared"
     version: int = 0
 
 
 def tool_facts(tool: Any, version: int) -> ToolFacts:
     """What rules see of a tool; it may be a row or a view, they name these things alike."""
-    named = ("name", "risk", "read_only", "idempotent", "irreversible", "network")
+    named = [name for name in ToolFacts.__slots__ if name != "version"]
     return ToolFacts(**{name: getattr(tool, name) for name in named}, version=version)
 
 
