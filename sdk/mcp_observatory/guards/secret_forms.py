@@ -1,0 +1,171 @@
+"""The shapes that secrets and personal data have in a text: one table, which detectors may read and extend.
+
+Every pattern either matches or gives up within a bounded number of steps, so a text costs time in proportion to its
+length; what a pattern can't decide, a checksum does. Source: ISO/IEC 7812 (Luhn), ISO 13616 (IBAN), RFC 7519, RFC 7617.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# Where the secret that begins at this match ends, or None where it is none after all.
+Extent = Callable[[re.Match[str]], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A shape of text that is masked wherever it stands."""
+
+    name: str
+    pattern: re.Pattern[str]
+    extent: Extent
+
+
+def _whole(match: re.Match[str]) -> int:
+    return match.end()
+
+
+def _user_and_password(match: re.Match[str]) -> int | None:
+    """All of it, where it decodes to a name and a password (RFC 7617) and is no English word."""
+    try:
+        decoded = base64.b64decode(match[1] + "=" * (-len(match[1]) % 4))
+    except ValueError:
+        return None
+    return match.end() if b":" in decoded else None
+
+
+_ENDS_A_URL = re.compile(r"""[\s"'<>]""")
+_LONGEST_PASSWORD = 512
+
+
+def _up_to_the_last_at(match: re.Match[str]) -> int | None:
+    """Name, password and the @ behind them. Looked for from the end: the text may be made of beginnings only."""
+    text, start = match.string, match.end()
+    if text[start - 1] == "@":
+        return start if start - match.start() > 1 else None
+    at = text.rfind("@", start + 1, start + _LONGEST_PASSWORD + 1)
+    if at > 0 and (end := _ENDS_A_URL.search(text, start, at)) is not None:
+        at = text.rfind("@", start + 1, end.start())
+    return at + 1 if at > 0 else None
+
+
+# Which first digits go with which lengths; a random number of 16 digits would pass Luhn's check one time in ten.
+_CARDS = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}|6\d{15,18}",
+    re.ASCII,
+)
+
+
+def _digits_of_a_card(match: re.Match[str]) -> int | None:
+    """The longest card number from here, in groups of digits or not, that passes Luhn's check and ends with a group."""
+    text, digits, best = match.string, "", None
+    position = match.start()
+    while len(digits) < 19 and position < len(text):
+        char = text[position]
+        if "0" <= char <= "9":
+            digits += char
+            is_end = not "0" <= text[position + 1 : position + 2] <= "9"
+            if is_end and len(digits) >= 13 and _CARDS.fullmatch(digits) and _passes_luhn(digits):
+                best = position + 1
+        elif char not in " -" or not "0" <= text[position - 1] <= "9":
+            break
+        position += 1
+    return best
+
+
+def _passes_luhn(digits: str) -> bool:
+    doubled = (int(digit) * 2 for digit in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(d - 9 if d > 9 else d for d in doubled)) % 10 == 0
+
+
+_IBAN_LENGTHS = {
+    country: length
+    for length, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FK FI FO GL NL SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU MN XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ OM SO TL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST",
+        26: "IS TR",
+        27: "BI DJ FR GR IT MC SM",
+        28: "AL AZ BY CY DO GT HU LB NI PL SV",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU YE",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
+    }.items()
+    for country in countries.split()
+}
+_LETTERS = {chr(code): str(code - 55) for code in range(ord("A"), ord("Z") + 1)}
+
+
+def _letters_of_an_iban(match: re.Match[str]) -> int | None:
+    """As many letters and digits as the country's numbers have, where the checksum fits."""
+    length = _IBAN_LENGTHS.get(match[1].upper())
+    if length is None:
+        return None
+    text, position, found = match.string, match.start(), ""
+    while len(found) < length and position < len(text):
+        char = text[position].upper()
+        if char.isascii() and char.isalnum():
+            found += char
+        elif char not in " -":
+            return None
+        position += 1
+    moved = found[4:] + found[:4]
+    is_valid = len(found) == length and int("".join(_LETTERS.get(char, char) for char in moved)) % 97 == 1
+    return position if is_valid else None
+
+
+def _form(name: str, pattern: str, extent: Extent = _whole, flags: int = 0) -> Form:
+    return Form(name, re.compile(pattern, flags), extent)
+
+
+_ASSIGNED = (
+    r"(?:passwords?|passwd|passphrase|pwd|secret|token|credentials?|cookie"
+    r"|(?:api|access|auth|secret|private|signing|encryption|account)[ _-]?key)"
+)
+
+# Forms that are personal data, or that only the words around them make secret: not a credential by their shape.
+_NOT_BY_SHAPE = ("secret", "email", "iban", "card")
+# Order matters: a form that holds others (a private key, a URL) stands before them.
+FORMS: tuple[Form, ...] = (
+    _form(
+        "private-key",
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,60}-----)?",
+    ),
+    _form("url-credentials", r"""(?<=://)[^\s"'<>/:@]{0,512}+[:@]""", _up_to_the_last_at),
+    _form("own-key", r"mo_[A-Za-z0-9-]{1,32}_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{16,}+"),
+    _form("commit-token", r"mo1\.[A-Za-z0-9_.-]{8,}+"),
+    _form("jwt", r"eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]++){0,4}\.?"),
+    _form("aws-key", r"(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{16}"),
+    _form("github-token", r"(?:gh[pousr]_[A-Za-z0-9]{16,}+|github_pat_[A-Za-z0-9_]{16,}+)"),
+    _form("slack-token", r"(?:xox[a-z]-[A-Za-z0-9-]{8,}+|xapp-[A-Za-z0-9-]{8,}+)"),
+    _form("api-key", r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}+"),
+    _form("api-key", r"(?:AIza[A-Za-z0-9_-]{30,}+|glpat-[A-Za-z0-9_-]{16,}+|whsec_[A-Za-z0-9+/=]{16,}+)"),
+    _form("api-key", r"(?<![A-Za-z0-9])(?:npm_|hf_|SG\.)[A-Za-z0-9_.-]{20,}+"),
+    _form("bearer", r"\bbearer[ \t:=]{1,8}[A-Za-z0-9._~+/=-]{6,}+", flags=re.IGNORECASE),
+    _form("basic", r"\bbasic[ \t]{1,8}([A-Za-z0-9+/]{8,2048}={0,2})", _user_and_password, re.IGNORECASE),
+    _form(
+        "secret",
+        r"(?<![A-Za-z])"
+        + _ASSIGNED
+        + r"""\\?["']?\s{0,4}(?::=|=>|[:=])\s{0,4}(?!\[masked)"""
+        + r"""(?:\\?"[^"\n]{1,512}"?|\\?'[^'\n]{1,512}'?|[^\s"'&,;]{3,}+)""",
+        flags=re.IGNORECASE,
+    ),
+    _form("email", r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)+"),
+    _form("iban", r"(?<![A-Za-z0-9])([A-Za-z]{2})[0-9]{2}(?=[ -]?[A-Za-z0-9])", _letters_of_an_iban),
+    _form("card", r"(?<![0-9])[2-6](?=(?:[ -]?[0-9]){12})", _digits_of_a_card),
+)
+# What is a credential whatever stands around it.
+CREDENTIALS: tuple[Form, ...] = tuple(form for form in FORMS if form.name not in _NOT_BY_SHAPE)
