@@ -53,6 +53,13 @@ _BEHIND_A_NAME = re.compile(_VERSION)
 _BEHIND_A_YEAR = re.compile(r"(?:-?[0-9]{2}-?[0-9]{2})?" + _VERSION)
 _ENDS_IN_A_YEAR = re.compile(r".*20[0-9]{2}")
 _MOST_REMEMBERED = 4096
+# Who makes models and sells them under names of their own.
+MAKERS = frozenset(
+    (
+        *("anthropic", "cohere", "deepseek", "google", "meta", "minimax", "mistral", "moonshotai", "openai"),
+        *("perplexity", "voyageai", "x-ai", "zai"),
+    )
+)
 _MILLION = Decimal(1_000_000)
 
 
@@ -90,6 +97,17 @@ def in_and_out(provider: str, model: str, at: dt.datetime) -> tuple[Decimal | No
         each.base if isinstance(each, TieredPrices) else each for each in (price.input_mtok, price.output_mtok)
     )
     return first_in, first_out
+
+
+@functools.lru_cache(maxsize=_MOST_REMEMBERED)
+def maker_of(model: str) -> str:
+    """The one maker that has a model of exactly this id; empty where none has, or several."""
+    makers = {
+        provider.id
+        for provider in data_snapshot.get_snapshot().providers
+        if provider.id in MAKERS and any(candidate.id == model for candidate in provider.models)
+    }
+    return makers.pop() if len(makers) == 1 else ""
 
 
 def _is_whole(price: Any, tokens: int | None) -> bool:

@@ -11,7 +11,10 @@ def test_the_mapping_has_every_fact_once_and_no_other() -> None:
     found = facts({"amount": 5}).as_mapping()
     assert {root: sorted(found[root]) for root in found} == {
         "args": ["amount"],
-        "tool": ["idempotent", "irreversible", "name", "network", "read_only", "risk", "version"],
+        "tool": [
+            *("brings_private_data", "brings_untrusted_text", "idempotent", "irreversible", "name", "network"),
+            *("read_only", "risk", "sends_outside", "version"),
+        ],
         "agent": ["key", "name", "owner", "scopes"],
         "session": ["id", "labels", "tools_called"],
         "time": ["date", "hour", "minute", "now", "weekday"],
