@@ -59,6 +59,8 @@ class Detector(ABC):
     # Another one whenever the same text may get another answer.
     version: str
     category: Category
+    # Asked over the network: whoever asks holds nothing meanwhile.
+    is_remote: bool = False
 
     @abstractmethod
     def detect(self, text: str, *, stage: str = "") -> Detection:
