@@ -19,6 +19,25 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{LONG}.{LONG}"
 SECRETS = [
     f"mo_demo_a1B2c3D4_{LONG}{LONG}",
     f"mo1.0a1b2c3d.{LONG}.{LONG}",
+    f"PuTTY-User-Key-File-2: ssh-rsa\nComment: x\nPrivate-Lines: 1\n{LONG}",
+    f"https://hooks.slack.com/services/T0000/B0000/{LONG}",
+    f"https://discord.com/api/webhooks/123456789012345678/{LONG}{LONG}",
+    f"https://acme.webhook.office.com/webhookb2/{LONG}@{LONG}/IncomingWebhook/{LONG}",
+    f"sk-ant-api03-{LONG}",
+    f"sk-proj-{LONG}",
+    f"glrt-{LONG}",
+    f"GOCSPX-{LONG}",
+    f"pypi-AgEIcHlwaS5vcmc{LONG}{LONG}",
+    f"hf_{LONG}",
+    f"npm_{LONG}",
+    f"SG.{LONG}.{LONG}",
+    f"hvs.{LONG}",
+    f"12345678:AA{LONG}x",
+    f"M{LONG[:24]}.abcdef.{LONG}",
+    f"DefaultEndpointsProtocol=https;AccountName=acme;AccountKey={LONG}{LONG}==;EndpointSuffix=core.windows.net",
+    f"https://acme.blob.core.windows.net/c/b?sv=2024-11-04&sig={LONG}{LONG}%3D",
+    f"a1b8Q~{LONG}",
+    f"glsa_{LONG}_0a1b2c3d",
     f"Bearer {LONG}",
     f"authorization: bearer {LONG}",
     "Basic YWxpY2U6WnE3Q2FuYXJ5OQ==",
@@ -40,6 +59,8 @@ SECRETS = [
     f"API_KEY: {CANARY}",
     f"zq7canary9.{CANARY}+tag@example.co.uk",
 ]
+# No canary fits: what they are made of is digits and a few letters.
+HEXADECIMAL = [f"SK{'0a1b2c3d' * 4}", f"dop_v1_{'0a1b2c3d' * 8}", f"dapi{'0a1b2c3d' * 4}", f"shpat_{'0a1b2c3d' * 4}"]
 PERSONAL = [
     ("alice.smith@example.com", "alice.smith"),
     ("åsa@exämple.se", "åsa"),
@@ -144,6 +165,7 @@ def test_redact_masks_when_a_string_holds_a_personal_datum(text: str, trace: str
         "a basic understanding of the law",
         "order 4111111111111112 was sent",
         "1700000000000 ms",
+        "dapi0a1b2c3d has SK0a1b2c3d and glsa_a_setting_of_this_program_of_ours",
         "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
         "DE89 3704 0044 0532 0130 01",
         "tokens: 12, prompt_tokens=900",
@@ -156,6 +178,11 @@ def test_redact_masks_when_a_string_holds_a_personal_datum(text: str, trace: str
 def test_redact_keeps_when_a_string_is_ordinary(text: str) -> None:
     assert redact(text) == redact(text)
     assert redact(text).value == text
+
+
+@pytest.mark.parametrize("secret", HEXADECIMAL)
+def test_redact_text_masks_when_a_secret_is_hexadecimal(secret: str) -> None:
+    assert "0a1b2c3d" not in redact_text(f"key {secret}, please")
 
 
 def test_redact_masks_when_a_number_is_a_card() -> None:
@@ -281,7 +308,7 @@ def test_no_canary_survives_when_it_is_anywhere_in_a_structure(value: object, li
 
 
 def test_each_form_is_reached_when_the_samples_are_masked() -> None:
-    samples = " ".join([*SECRETS, *(text for text, _ in PERSONAL), f"AIza{LONG}{LONG}", f"npm_{LONG}"])
+    samples = " ".join([*SECRETS, *(text for text, _ in PERSONAL), *HEXADECIMAL])
     assert {form.name for form in FORMS} == {
         form.name for form in FORMS for match in form.pattern.finditer(samples) if form.extent(match) is not None
     }
