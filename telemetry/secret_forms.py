@@ -17,7 +17,10 @@ Extent = Callable[[re.Match[str]], int | None]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A shape of text that is masked wherever it stands. `hints`: without one of them in a text, it is not there."""
+    """A shape of text that is masked wherever it stands.
+
+    Without one of its hints in a text it is not there; where it is of any case, so are they, and are written small.
+    """
 
     name: str
     pattern: re.Pattern[str]
@@ -26,8 +29,9 @@ class Form:
 
     def spans(self, text: str) -> Iterable[tuple[int, int]]:
         """Where it stands, in order, no two of them overlapping."""
+        read = text.casefold() if self.hints and self.pattern.flags & re.IGNORECASE else text
         for hint in self.hints:
-            if hint in text:
+            if hint in read:
                 return self._spans(text)
         return () if self.hints else self._spans(text)
 
@@ -228,7 +232,7 @@ FORMS: tuple[Form, ...] = (
     _key("shopify-token", r"[0-9a-fA-F]{32}", "shpat_", "shpca_", "shppa_", "shpss_"),
     _form("telegram-token", r"(?<![A-Za-z0-9])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])", ":AA"),
     _form(
-        "discord-token", r"(?<![\w.-])[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}(?![\w-])", "."
+        "discord-token", r"[MNO](?<![\w.-].)[A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}(?![\w-])", "."
     ),
     _form("azure-key", r"(?i:(?<=AccountKey=)|(?<=AccessKey=))[A-Za-z0-9+/]{40,100}={0,2}", "Key=", "key="),
     _form("azure-key", r"(?<=[?&]sig=)[A-Za-z0-9%+/]{40,100}={0,2}", "sig="),
@@ -237,14 +241,18 @@ FORMS: tuple[Form, ...] = (
     _form("api-key", r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}+", *_KEYS),
     _form("api-key", r"(?:AIza[A-Za-z0-9_-]{30,}+|glpat-[A-Za-z0-9_-]{16,}+|whsec_[A-Za-z0-9+/=]{16,}+)", *_ANYWHERE),
     _form("api-key", r"(?<![A-Za-z0-9])(?:npm_|hf_|SG\.)[A-Za-z0-9_.-]{20,}+", "npm_", "hf_", "SG."),
-    _form("bearer", r"\bbearer[ \t:=]{1,8}[A-Za-z0-9._~+/=-]{6,}+", flags=re.IGNORECASE),
-    _form("basic", r"\bbasic[ \t]{1,8}([A-Za-z0-9+/]{8,2048}={0,2})", extent=_user_and_password, flags=re.IGNORECASE),
+    _form("bearer", r"\bbearer[ \t:=]{1,8}[A-Za-z0-9._~+/=-]{6,}+", "bearer", flags=re.IGNORECASE),
+    _form(
+        "basic", r"\bbasic[ \t]{1,8}([A-Za-z0-9+/]{8,2048}={0,2})", "ba", extent=_user_and_password, flags=re.IGNORECASE
+    ),
     _form(
         "secret",
         r"(?<![A-Za-z])"
         + _ASSIGNED
         + r"""\\?["']?\s{0,4}(?::=|=>|[:=])\s{0,4}(?!\[masked)"""
         + r"""(?:\\?"[^"\n]{1,512}"?|\\?'[^'\n]{1,512}'?|[^\s"'&,;]{3,}+)""",
+        # Without s and i: of these two, matching in any case knows letters that casefold() does not.
+        *("pa", "pwd", "ecret", "token", "credent", "cook", "key"),
         flags=re.IGNORECASE,
     ),
     _form("email", r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)+", "@"),
