@@ -145,13 +145,17 @@ def _letters_of_an_iban(match: re.Match[str]) -> int | None:
     return position if is_valid else None
 
 
+# The beginning of a word; `\n` in JSON is a line's end, not a letter.
+_BEGINS = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
+
+
 def _form(name: str, pattern: str, *hints: str, extent: Extent = _whole, flags: int = 0) -> Form:
     return Form(name, re.compile(pattern, flags), extent, hints)
 
 
 def _key(name: str, body: str, *prefixes: str) -> Form:
     """What begins with one of a vendor's prefixes, at the beginning of a word."""
-    return _form(name, rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, prefixes))}){body}", *prefixes)
+    return _form(name, rf"{_BEGINS}(?:{'|'.join(map(re.escape, prefixes))}){body}", *prefixes)
 
 
 _ASSIGNED = (
@@ -230,7 +234,7 @@ FORMS: tuple[Form, ...] = (
     _key("databricks-token", r"[0-9a-f]{32}(?:-\d)?(?![0-9A-Za-z])", "dapi"),
     _key("vault-token", r"[A-Za-z0-9_-]{20,}+", "hvs.", "hvb.", "hvr."),
     _key("shopify-token", r"[0-9a-fA-F]{32}", "shpat_", "shpca_", "shppa_", "shpss_"),
-    _form("telegram-token", r"(?<![A-Za-z0-9])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])", ":AA"),
+    _form("telegram-token", _BEGINS + r"\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])", ":AA"),
     _form(
         "discord-token", r"[MNO](?<![\w.-].)[A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}(?![\w-])", "."
     ),
@@ -238,9 +242,9 @@ FORMS: tuple[Form, ...] = (
     _form("azure-key", r"(?<=[?&]sig=)[A-Za-z0-9%+/]{40,100}={0,2}", "sig="),
     _form("azure-key", r"(?<![\w~.-])[\w~.]{3}\dQ~[\w~.-]{31,34}(?![\w~-])", "Q~"),
     _key("api-key", r"(?=[A-Za-z_=.-]{0,40}[0-9])[A-Za-z0-9_=.-]{20,}+", *_OTHERS),
-    _form("api-key", r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}+", *_KEYS),
+    _form("api-key", _BEGINS + r"(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}+", *_KEYS),
     _form("api-key", r"(?:AIza[A-Za-z0-9_-]{30,}+|glpat-[A-Za-z0-9_-]{16,}+|whsec_[A-Za-z0-9+/=]{16,}+)", *_ANYWHERE),
-    _form("api-key", r"(?<![A-Za-z0-9])(?:npm_|hf_|SG\.)[A-Za-z0-9_.-]{20,}+", "npm_", "hf_", "SG."),
+    _form("api-key", _BEGINS + r"(?:npm_|hf_|SG\.)[A-Za-z0-9_.-]{20,}+", "npm_", "hf_", "SG."),
     _form("bearer", r"\bbearer[ \t:=]{1,8}[A-Za-z0-9._~+/=-]{6,}+", "bearer", flags=re.IGNORECASE),
     _form(
         "basic", r"\bbasic[ \t]{1,8}([A-Za-z0-9+/]{8,2048}={0,2})", "ba", extent=_user_and_password, flags=re.IGNORECASE

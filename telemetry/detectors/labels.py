@@ -1,0 +1,24 @@
+"""The words around a place, which say what stands there where its form alone does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_BEFORE = 40
+_AFTER = 16
+_JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def is_labelled(text: str, start: int, end: int, labels: Iterable[str]) -> bool:
+    """One of these words or phrases, in small letters, stands just before or just behind.
+
+    Names in code are words too: `userPhone`, `national_insurance_number`.
+    """
+    around = f"{_words(text[max(0, start - _BEFORE) : start])}|{_words(text[end : end + _AFTER])}"
+    return any(f" {label} " in around for label in labels)
+
+
+def _words(text: str) -> str:
+    return f" {' '.join(_WORD.findall(_JOINT.sub(' ', text))).casefold()} "
