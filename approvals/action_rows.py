@@ -53,6 +53,7 @@ def action_of(
         # What a rule could not decide is for somebody else, whatever the policy says of confirming for oneself.
         self_confirm=call.decision.self_confirm and not call.decision.errors,
         trace_id=call.trace.trace_id,
+        session_id=call.session_id or "",
         created_at=now,
         expires_at=expires_at,
     )

@@ -100,6 +100,7 @@ def _proposal(call: ToolCall, assessment: Assessment, now: dt.datetime) -> Propo
         baseline_id=assessment.baseline_id,
         blocked=assessment.blocked,
         commit_within_s=assessment.commit_within_s,
+        session_id=call.session_id or "",
         trace_id=call.trace.trace_id,
         created_at=now,
     )

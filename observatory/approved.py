@@ -70,6 +70,7 @@ def _run_permitted(permit: Permit, now: dt.datetime, trace: TraceContext | None)
             trace=trace or trace_of(action),
             received_at=now,
             identified_as=key.public_id,
+            session_id=action.session_id or None,
             permit=permit,
         )
     )

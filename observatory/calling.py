@@ -8,6 +8,7 @@ from approvals.reading import proposal_id_of
 from observatory.committed import CommitAnswer, commit
 from observatory.phases import COMMIT_ARGUMENTS, Phase, has_phases, phase_named, split_intent
 from observatory.pipeline import invoke
+from observatory.session_steps import commit_in_session
 from tools.authentication import key_for
 from tools.contract import Intent, Outcome, Stop, ToolCall, deny
 from tools.scopes import Scope
@@ -30,7 +31,7 @@ def call_by_name(call: ToolCall) -> Answer:
     if key is None or tool is None or not _may_use(key, tool, snapshot):
         return invoke(call)
     if named.phase is Phase.COMMIT:
-        return _commit(call, key, snapshot, tool)
+        return _commit_of(call.with_(key=key, snapshot=snapshot, tool=tool), key, snapshot, tool)
     own, described = split_intent(tool, call.arguments)
     intent = intent_of(described)
     if isinstance(intent, Stop):
@@ -56,20 +57,26 @@ def intent_of(described: Mapping[str, Any]) -> Intent | Stop:
     return Intent(prompt, (outputs[0], outputs[1]))
 
 
-def _commit(call: ToolCall, key: KeyView, snapshot: Snapshot, tool: ToolView) -> CommitAnswer | Stop:
+def _commit_of(call: ToolCall, key: KeyView, snapshot: Snapshot, tool: ToolView) -> CommitAnswer | Stop:
+    """The commit, in its session where the call names one."""
+    attempt = _attempt(call, key, snapshot, tool)
+    if isinstance(attempt, Stop):
+        return attempt
+    return commit_in_session(call, lambda: commit(attempt)) if call.session_id is not None else commit(attempt)
+
+
+def _attempt(call: ToolCall, key: KeyView, snapshot: Snapshot, tool: ToolView) -> Attempt | Stop:
     proposal_id, token = (call.arguments.get(name) for name in COMMIT_ARGUMENTS)
     if not isinstance(proposal_id, str) or not isinstance(token, str):
         return deny("invalid_parameter", "Send proposal_id and commit_token beside the tool's own arguments.")
-    return commit(
-        Attempt(
-            proposal_id=proposal_id_of(proposal_id),
-            token=token,
-            arguments={name: value for name, value in call.arguments.items() if name not in COMMIT_ARGUMENTS},
-            key=key,
-            snapshot=snapshot,
-            trace=call.trace,
-            now=call.received_at,
-            idempotency_key=call.idempotency_key,
-            tool_name=tool.name,
-        )
+    return Attempt(
+        proposal_id=proposal_id_of(proposal_id),
+        token=token,
+        arguments={name: value for name, value in call.arguments.items() if name not in COMMIT_ARGUMENTS},
+        key=key,
+        snapshot=snapshot,
+        trace=call.trace,
+        now=call.received_at,
+        idempotency_key=call.idempotency_key,
+        tool_name=tool.name,
     )

@@ -10,16 +10,20 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from approvals.transitions import ended_as, record_result
+from telemetry.guardrails import text_of
 from telemetry.models import AuditEvent, Payload, Span
 from telemetry.models.span import span_row_id
 from telemetry.recorder import SYSTEM, Actor, Ruling, Subject, record_event, record_spans
 from telemetry.redaction import redact_text
+from telemetry.sessions import StepEnd, end_step, note_run
 from telemetry.visible import visible
 from tools import idempotency
 from tools.contract import Execution, Outcome, Ran, Stop, ToolCall, Verdict
+from tools.in_session import begin_late, labels_of
 from tools.key_use import note_use
-from tools.reasons import ERROR, Reason, reason
+from tools.reasons import DRY_RUN, ERROR, HELD, OK, PROPOSED, REPLAYED, Reason, reason
 from tools.result_limit import bounded
+from tools.session_policy import dry_run_text
 
 log = logging.getLogger(__name__)
 STOP_EVENTS = {
@@ -29,6 +33,7 @@ STOP_EVENTS = {
     Verdict.PROPOSE: "call.proposed",
 }
 SETTLE_TRIES = 3
+WITHHELD = "output_withheld"
 # OpenTelemetry, semantic conventions of MCP: a tool that answered isError.
 TOOL_ERROR = "tool_error"
 
@@ -39,6 +44,8 @@ class Stopwatch:
     def __init__(self) -> None:
         self.stages_us: dict[str, int] = {}
         self.current = ""
+        # Why a stage stopped the call, in a sentence.
+        self.detail = ""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -61,6 +68,7 @@ class Stopwatch:
             | ({"args_sha256": call.digest} if call.digest else {})
             | ({"confirmed_by_key": True} if call.confirmed_by_key else {})
             | ({"pending_action_id": call.permit.action_id} if call.permit else {})
+            | _in_session(call)
             | data,
         )
 
@@ -74,6 +82,7 @@ class Stopwatch:
             "agent": call.key.agent_name if call.key else "",
             "agent_key": call.key.public_id if call.key else "",
             "access_subject": call.key.access_subject if call.key else "",
+            "session_id": call.in_session.session.session_id if call.in_session.session else "",
         }
         record_spans(
             [
@@ -92,11 +101,57 @@ class Stopwatch:
                     rule=ruling.rule,
                     error_type=_error_type(why),
                     stages_us=self.stages_us,
+                    attributes=_guardrail_attributes(call),
                     **in_common,
                 ),
                 *call.children.rows(in_common),
             ]
         )
+
+    def record_step(self, call: ToolCall, why: Reason, end: Execution | None = None, action_id: str = "") -> None:
+        """Where the call is a step of a session, that has ended too, in the running transaction."""
+        begun, tool = call.in_session.begun, call.tool
+        has_run = end is not None and end.ran is not Ran.NO and tool is not None
+        if begun is None:
+            if has_run and call.in_session.session is not None and tool is not None and call.key is not None:
+                # An approval or a commit of what was a step before.
+                note_run(call.key.agent_id, call.in_session.session.session_id, tool.name, labels_of(tool))
+            return
+        is_dry = why.decision == DRY_RUN
+        output = dry_run_text(call.tool_name) if is_dry else text_of(end.output) if end is not None else ""
+        stopped = why.decision not in (OK, HELD, PROPOSED, REPLAYED, DRY_RUN)
+        end_step(
+            begun,
+            StepEnd(
+                ruling=_ruling(call, why),
+                output_text=output,
+                error=(end.detail if end is not None and end.detail else self.detail or why.title) if stopped else "",
+                dry_run=is_dry,
+                signals=tuple(call.signals),
+                trace_id=call.trace.trace_id,
+                pending_action_id=action_id,
+                tool_ran=tool.name if has_run and tool is not None else "",
+                labels=labels_of(tool) if has_run and tool is not None else frozenset(),
+            ),
+            timezone.now(),
+        )
+
+
+def _in_session(call: ToolCall) -> dict[str, Any]:
+    """What an event says of the call's session and of what detectors found; nothing where there is nothing."""
+    place, found = call.in_session, _guardrail_attributes(call)
+    step = {"session_id": place.session.session_id} if place.session else {}
+    return step | ({"step": place.begun.number} if place.begun else {}) | found
+
+
+def _guardrail_attributes(call: ToolCall) -> dict[str, Any]:
+    """The violations, as names and figures."""
+    found = [
+        {"provider": s.provider, "metric": s.metric, "stage": s.stage, "score": s.score, "kinds": dict(s.kinds)}
+        for s in call.signals
+        if s.violated
+    ]
+    return {"guardrail_violations": found} if found else {}
 
 
 def _tool_name(call: ToolCall) -> str:
@@ -130,11 +185,14 @@ def record_stop(stop: Stop, watch: Stopwatch) -> dict[str, Any]:
     """The stop stands in the record, with what it brings along; the facts that came of that."""
     assert stop.call
     call, why = stop.call, stop.reason if stop.verdict is not Verdict.REPLAY else reason("idempotent_replay")
+    watch.detail = stop.detail
     with transaction.atomic():
+        begin_late(call, stop.code)
         facts = dict(stop.record()) if stop.record else {}
         subject = {"pending_action_id": facts["pending_action_id"]} if "pending_action_id" in facts else {}
         watch.record_event(STOP_EVENTS[stop.verdict], call, why, **subject)
         watch.record_span(call, why)
+        watch.record_step(call, why, action_id=str(facts.get("pending_action_id", "")))
         if call.key:
             note_use(call.key.id, call.received_at)
     return facts
@@ -148,6 +206,7 @@ def settle_read(call: ToolCall, execution: Execution, watch: Stopwatch, event: s
         body, facts = bounded(call, execution)
         watch.record_event(event, call, why)
         watch.record_span(call, why)
+        watch.record_step(call, why, execution)
         note_use(call.key.id, call.received_at)
     return _outcome(call, execution, body, facts)
 
@@ -196,6 +255,7 @@ def _settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | Non
             _settle_action(call, execution, outcome, now)
         watch.record_event("call.settled", call, why, ran=execution.ran.value)
         watch.record_span(call, why)
+        watch.record_step(call, why, execution)
         note_use(call.key.id, call.received_at)
     return outcome
 
@@ -217,4 +277,6 @@ def _settle_action(call: ToolCall, execution: Execution, outcome: Outcome, now: 
 
 
 def _outcome(call: ToolCall, execution: Execution, body: dict[str, Any], facts: dict[str, Any]) -> Outcome:
+    if execution.code == WITHHELD:
+        facts = {**facts, "executed": execution.ran is not Ran.NO}
     return Outcome(reason(execution.code), body, call.trace, execution.detail, facts, call=call)

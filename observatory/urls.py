@@ -14,6 +14,8 @@ from observatory.doors.metrics import FiguresView, PrometheusView
 from observatory.doors.proposals import CommitView, ProposalsView, ProposalView
 from observatory.doors.rest import ToolCallView, ToolsView
 from observatory.doors.results import ResultView
+from observatory.doors.session_steps import StepsView
+from observatory.doors.sessions import CloseView, SessionsView, SessionView
 from observatory.doors.telemetry_alerts import AlertsView
 from observatory.doors.telemetry_otlp import TracesView
 from observatory.doors.telemetry_spans import SpansView
@@ -31,6 +33,10 @@ urlpatterns = [
     path("proposals/<str:proposal_id>", ProposalView.as_view(), name="proposal"),
     path("proposals/<str:proposal_id>/commit", CommitView.as_view(), name="commit"),
     path("decisions", DecisionsView.as_view(), name="decisions"),
+    path("sessions", SessionsView.as_view(), name="sessions"),
+    path("sessions/<str:session_id>", SessionView.as_view(), name="session"),
+    path("sessions/<str:session_id>/steps", StepsView.as_view(), name="steps"),
+    path("sessions/<str:session_id>/close", CloseView.as_view(), name="session-close"),
     path("results/<str:handle>", ResultView.as_view(), name="result"),
     path("telemetry/alerts", AlertsView.as_view(), name="telemetry-alerts"),
     path("telemetry/spans", SpansView.as_view(), name="telemetry-spans"),

@@ -40,6 +40,13 @@ EVENT_TYPES = {
     "subject.mapped": "A subject of an access token acts as an agent's key from now on.",
     "subject.changed": "The mapping of an access token's subject changed.",
     "subject.unmapped": "A subject of access tokens acts as nobody any more.",
+    # sessions
+    "session.opened": "An agent began a session under the harness.",
+    "session.refused": "A session was refused at its preflight; it takes no steps.",
+    "session.step": "A step without a tool was recorded, or refused by a guardrail.",
+    "session.closed": "An agent ended its session.",
+    "session.expired": "A session ended, idle too long.",
+    "session.stopped": "An operator ended a session.",
     # policies
     "policy.created": "A policy was made.",
     "policy.drafted": "A policy's draft changed.",
@@ -88,6 +95,11 @@ EVENT_TYPES = {
     "price.created": "An operator said what a model costs.",
     "price.changed": "What an operator said a model costs changed.",
     "price.deleted": "The table of published prices holds again for a model.",
+    # guardrails
+    "guardrails.changed": "How strict guardrails are, or which built-in detectors are asked, changed.",
+    "remote_detector.created": "A detector elsewhere was made known; texts are sent to it.",
+    "remote_detector.changed": "A detector elsewhere changed: its address, its credential or whether it is asked.",
+    "remote_detector.removed": "A detector elsewhere is asked no more.",
     # reading what is protected
     "payload.read": "Somebody read full bytes.",
     "access.explained": "Somebody asked what a call would be answered.",

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -67,6 +67,13 @@ class Guardrails:
                 {name: min(value, thresholds.get(name, value)) for name, value in self.thresholds.items()}
             ),
             frozenset(thresholds),
+        )
+
+    def at_least(self, kept: Guardrails) -> Guardrails:
+        """As strict as these, and as those."""
+        return replace(
+            self.narrowed({"mode": kept.mode, "thresholds": kept.thresholds}) if kept.is_on else self,
+            asked_for=kept.asked_for,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -134,6 +141,8 @@ class Screen:
     detectors: Sequence[Detector]
     model: str = ""
     rules_hash: str = ""
+    # Then what nobody can look for is no doubt: it was not to be looked for in these.
+    is_for_descriptions: bool = False
 
     def read(self, text: str, stage: str, known: Known = NOTHING_KNOWN) -> list[Signal]:
         """A signal of each detector. One that is known of the same content is reused, and nothing is asked."""
@@ -141,7 +150,7 @@ class Screen:
             return []
         content = digest_of(text)
         signals = [self._ask(detector, text, content, stage, known) for detector in self.detectors]
-        return signals + list(self._unavailable(stage, content))
+        return signals if self.is_for_descriptions else signals + list(self._unavailable(stage, content))
 
     def _ask(self, detector: Detector, text: str, content: str, stage: str, known: Known) -> Signal:
         category = str(detector.category)

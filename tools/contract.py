@@ -10,9 +10,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from telemetry.child_spans import ChildSpans
+from tools.in_session import InSession
 from tools.reasons import Reason, reason
 
 if TYPE_CHECKING:
+    from telemetry.guardrails import Signal
     from telemetry.trace_context import TraceContext
     from tools.cancellation import Cancellation
     from tools.policy.evaluator import Decision
@@ -86,6 +88,10 @@ class ToolCall:
     cancellation: Cancellation | None = field(default=None, repr=False, compare=False)
     # What goes out for this call, wherever it is asked from.
     children: ChildSpans = field(default_factory=ChildSpans, repr=False, compare=False)
+    # Its session and its step there, where it names one, and what detectors said of it: found by the stages, and kept
+    # for whichever copy of the call is recorded.
+    in_session: InSession = field(default_factory=InSession, repr=False, compare=False)
+    signals: list[Signal] = field(default_factory=list, repr=False, compare=False)
     # found out by the stages
     canonical: bytes = b""
     digest: str = ""

@@ -17,6 +17,10 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from telemetry.detectors.detector import Detector
+from telemetry.guardrails import Guardrails
+from telemetry.installed_guardrails import installed_detectors, of_calls, of_sessions
+from telemetry.models import GuardrailSettings
 from telemetry.recorder import Actor
 from tools.models import AccessSubject, AgentKey, KillSwitch, Policy, Tool, Upstream, UpstreamCredential
 from tools.policy.compiler import PolicyProblem, Program, compile_policy
@@ -149,6 +153,9 @@ class Snapshot:
     frozen_everything: str | None
     frozen_agents: Mapping[int, str]
     frozen_tools: Mapping[int, str]
+    guardrails_of_sessions: Guardrails
+    guardrails_of_calls: Guardrails
+    detectors: tuple[Detector, ...]
     # (issuer, kind, value) of access tokens: the public id of the key; empty where it was unmapped.
     access_subjects: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
@@ -229,6 +236,7 @@ def _read(version: int | None) -> Snapshot:
     upstreams = _upstream_views()
     policies = Policy.objects.select_related("current_revision")
     switches = list(KillSwitch.objects.engaged())
+    guardrails = GuardrailSettings.objects.first() or GuardrailSettings()
     in_force = {p.current_revision_id for p in policies}
     for gone in [revision_id for revision_id in _programs if revision_id not in in_force]:
         del _programs[gone]
@@ -242,6 +250,9 @@ def _read(version: int | None) -> Snapshot:
         frozen_agents={s.agent_id: s.reason for s in switches if s.agent_id is not None},
         frozen_tools={s.tool_id: s.reason for s in switches if s.tool_id is not None},
         access_subjects=_access_subjects(),
+        guardrails_of_sessions=of_sessions(guardrails),
+        guardrails_of_calls=of_calls(guardrails),
+        detectors=installed_detectors(guardrails),
     )
 
 

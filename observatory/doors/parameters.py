@@ -27,3 +27,20 @@ def number(value: str, most: int) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > 19 or int(value) > most:
         raise Refusal("invalid_parameter", f"A whole number, at most {most}.")
     return int(value)
+
+
+def refuse_other_members(body: Mapping[str, Any], members: Iterable[str]) -> None:
+    """A member that nobody reads would be a wish that the caller believes in."""
+    known = list(members)
+    if unknown := sorted(set(body) - set(known)):
+        raise Refusal("invalid_parameter", f"Not a member: {', '.join(unknown)[:200]}. There are {', '.join(known)}.")
+
+
+def member_text(body: Mapping[str, Any], name: str, most: int) -> str:
+    """A text of the body; empty where it is left out or null."""
+    value = body.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > most or "\x00" in value:
+        raise Refusal("invalid_parameter", f"{name} is text of at most {most} characters.")
+    return value

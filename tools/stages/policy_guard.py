@@ -1,6 +1,8 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 from tools.contract import Pass, Stage, Stop, ToolCall, deny
+from tools.in_session import policy_of
 from tools.policy.effects import Effect
 from tools.policy.evaluator import Decision, evaluate
 from tools.policy.facts import AgentFacts, Facts, SessionFacts, tool_facts
@@ -18,9 +20,23 @@ def facts_of(call: ToolCall) -> Facts:
         agent=AgentFacts(
             name=key.agent_name, key=key.public_id, owner=key.owner_name, scopes=tuple(sorted(key.scopes))
         ),
-        session=SessionFacts(),
+        session=_session_facts(call),
         now=call.received_at,
     )
+
+
+def _session_facts(call: ToolCall) -> SessionFacts:
+    session = call.in_session.session
+    if session is None:
+        return SessionFacts()
+    return SessionFacts(session.session_id, tuple(session.tools_called), tuple(session.labels))
+
+
+def _in_session(decision: Decision, call: ToolCall) -> Decision:
+    """A session that runs nothing for real makes a dry run of whatever the policy allows."""
+    session = call.in_session.session
+    is_dry = session is not None and call.permit is None and policy_of(session).dry_run
+    return replace(decision, dry_run=True) if is_dry else decision
 
 
 class PolicyGuard(Stage):
@@ -43,7 +59,7 @@ class PolicyGuard(Stage):
             return deny("policy_changed", "The policy was published again since the call was made.", call)
         if call.permit is not None and call.permit.tool_version_id != call.tool.version_id:
             return deny("tool_changed", "The tool has another version since the call was made.", call)
-        decision = evaluate(policy.program, facts_of(call), policy.revision)
+        decision = _in_session(evaluate(policy.program, facts_of(call), policy.revision), call)
         found = call.with_(decision=decision)
         if decision.effect == Effect.DENY:
             return deny(decision.code, decision.detail, found)
