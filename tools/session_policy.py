@@ -17,6 +17,8 @@ Denial = tuple[str, str]
 MOST_NAMES = 500
 LONGEST_NAME = 256
 MOST_STEPS = 10_000
+# Of a session that sets no limit: an agent that runs in circles stops.
+DEFAULT_STEPS = 100
 STEP_LIMIT: Denial = ("max_steps", "Max steps exceeded")
 
 _MEMBERS = ("allowlist", "blocklist", "no_network", "dry_run", "max_steps")
@@ -27,7 +29,7 @@ _CHANNELS = {"user": "user_to_llm", "assistant": "tool_to_llm", "tool": "tool_to
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
     """Names are sorted and stand once, so that equal policies are equal. An allowlist of None allows every tool; an
-    empty one none. `max_steps` of None is no limit.
+    empty one none. A session whose `max_steps` is None has DEFAULT_STEPS.
     """
 
     allowlist: tuple[str, ...] | None = None

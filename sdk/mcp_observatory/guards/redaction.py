@@ -167,13 +167,9 @@ def _mask(text: str) -> tuple[str, bool]:
 def _mask_form(form: Form, text: str) -> str:
     parts: list[str] = []
     end = 0
-    for match in form.pattern.finditer(text):
-        if match.start() < end:
-            continue
-        extent = form.extent(match)
-        if extent is not None:
-            parts += (text[end : match.start()], f"[masked {form.name}]")
-            end = extent
+    for start, extent in form.spans(text):
+        parts += (text[end:start], f"[masked {form.name}]")
+        end = extent
     return "".join((*parts, text[end:])) if parts else text
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 # Where the secret that begins at this match ends, or None where it is none after all.
@@ -17,11 +17,30 @@ Extent = Callable[[re.Match[str]], int | None]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A shape of text that is masked wherever it stands."""
+    """A shape of text that is masked wherever it stands.
+
+    Without one of its hints in a text it is not there; where it is of any case, so are they, and are written small.
+    """
 
     name: str
     pattern: re.Pattern[str]
     extent: Extent
+    hints: tuple[str, ...] = ()
+
+    def spans(self, text: str) -> Iterable[tuple[int, int]]:
+        """Where it stands, in order, no two of them overlapping."""
+        read = text.casefold() if self.hints and self.pattern.flags & re.IGNORECASE else text
+        for hint in self.hints:
+            if hint in read:
+                return self._spans(text)
+        return () if self.hints else self._spans(text)
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        end = 0
+        for match in self.pattern.finditer(text):
+            if match.start() >= end and (extent := self.extent(match)) is not None:
+                yield match.start(), extent
+                end = extent
 
 
 def _whole(match: re.Match[str]) -> int:
@@ -126,8 +145,17 @@ def _letters_of_an_iban(match: re.Match[str]) -> int | None:
     return position if is_valid else None
 
 
-def _form(name: str, pattern: str, extent: Extent = _whole, flags: int = 0) -> Form:
-    return Form(name, re.compile(pattern, flags), extent)
+# The beginning of a word; `\n` in JSON is a line's end, not a letter.
+_BEGINS = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
+
+
+def _form(name: str, pattern: str, *hints: str, extent: Extent = _whole, flags: int = 0) -> Form:
+    return Form(name, re.compile(pattern, flags), extent, hints)
+
+
+def _key(name: str, body: str, *prefixes: str) -> Form:
+    """What begins with one of a vendor's prefixes, at the beginning of a word."""
+    return _form(name, rf"{_BEGINS}(?:{'|'.join(map(re.escape, prefixes))}){body}", *prefixes)
 
 
 _ASSIGNED = (
@@ -135,37 +163,105 @@ _ASSIGNED = (
     r"|(?:api|access|auth|secret|private|signing|encryption|account)[ _-]?key)"
 )
 
+_GITLAB = (
+    *("glpat-", "gldt-", "glrt-", "glrtr-", "glptt-", "glcbt-", "glsoat-", "glft-", "glimt-", "glagent-", "gloas-"),
+    "GR1348941",
+)
+# Vendors whose prefix stands for nothing else and whose tokens are letters, digits and little more.
+_OTHERS = (
+    *("glsa_", "glc_", "NRAK-", "sntrys_", "sntryu_", "figd_", "PMAK-", "r8_", "gsk_", "pplx-", "xai-", "dckr_pat_"),
+    *("dckr_oat_", "lin_api_", "ntn_", "ATATT3", "ATCTT3", "rubygems_", "sbp_", "pscale_tkn_", "pscale_pw_", "dp.pt."),
+    *(
+        "dp.st.",
+        "HRKU-AA",
+        "sq0atp-",
+        "sq0csp-",
+        "EAAAl",
+        "tfp_",
+        "CFPAT-",
+        "tskey-",
+        "fo1_",
+        "cio_",
+        "aio_",
+        "vercel_",
+    ),
+)
+_KEYS = ("sk-", "sk_", "pk-", "pk_", "rk-", "rk_")
+_ANYWHERE = ("AIza", "glpat-", "whsec_")
+
 # Forms that are personal data, or that only the words around them make secret: not a credential by their shape.
 _NOT_BY_SHAPE = ("secret", "email", "iban", "card")
-# Order matters: a form that holds others (a private key, a URL) stands before them.
+# Order matters: a form that holds others (a private key, a URL) stands before them, a vendor's own before "api-key".
 FORMS: tuple[Form, ...] = (
     _form(
         "private-key",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----))*+(?:-----END [A-Z0-9 ]{0,60}-----)?",
+        "PRIVATE KEY",
     ),
-    _form("url-credentials", r"""(?<=://)[^\s"'<>/:@]{0,512}+[:@]""", _up_to_the_last_at),
-    _form("own-key", r"mo_[A-Za-z0-9-]{1,32}_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{16,}+"),
-    _form("commit-token", r"mo1\.[A-Za-z0-9_.-]{8,}+"),
-    _form("jwt", r"eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]++){0,4}\.?"),
-    _form("aws-key", r"(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{16}"),
-    _form("github-token", r"(?:gh[pousr]_[A-Za-z0-9]{16,}+|github_pat_[A-Za-z0-9_]{16,}+)"),
-    _form("slack-token", r"(?:xox[a-z]-[A-Za-z0-9-]{8,}+|xapp-[A-Za-z0-9-]{8,}+)"),
-    _form("api-key", r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}+"),
-    _form("api-key", r"(?:AIza[A-Za-z0-9_-]{30,}+|glpat-[A-Za-z0-9_-]{16,}+|whsec_[A-Za-z0-9+/=]{16,}+)"),
-    _form("api-key", r"(?<![A-Za-z0-9])(?:npm_|hf_|SG\.)[A-Za-z0-9_.-]{20,}+"),
-    _form("bearer", r"\bbearer[ \t:=]{1,8}[A-Za-z0-9._~+/=-]{6,}+", flags=re.IGNORECASE),
-    _form("basic", r"\bbasic[ \t]{1,8}([A-Za-z0-9+/]{8,2048}={0,2})", _user_and_password, re.IGNORECASE),
+    _form("private-key", r"PuTTY-User-Key-File-\d: (?:[^-]|-(?!----))*+", "PuTTY-User-Key-File-"),
+    _form("private-key", r"AGE-SECRET-KEY-1[A-Z0-9]{30,}+", "AGE-SECRET-KEY-1"),
+    _form("url-credentials", r"""(?<=://)[^\s"'<>/:@]{0,512}+[:@]""", "://", extent=_up_to_the_last_at),
+    _form("webhook-url", r"(?<=://)hooks\.slack\.com/(?:services|workflows|triggers)/[\w/-]{16,}+", "hooks.slack.com/"),
+    _form(
+        "webhook-url", r"(?<=://)(?:\w{1,10}\.)?discord(?:app)?\.com/api/webhooks/\d{15,}+/[\w-]{30,}+", "/webhooks/"
+    ),
+    _form("webhook-url", r"(?<=://)[\w-]{1,63}\.webhook\.office\.com/webhookb2/[\w@/-]{30,}+", ".webhook.office.com/"),
+    _form("own-key", r"mo_[A-Za-z0-9-]{1,32}_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{16,}+", "mo_"),
+    _form("commit-token", r"mo1\.[A-Za-z0-9_.-]{8,}+", "mo1."),
+    _form("jwt", r"eyJ[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]++){0,4}\.?", "eyJ"),
+    _form(
+        "aws-key",
+        r"(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{16}",
+        *("AKIA", "ASIA", "AROA", "AIDA", "AGPA", "ANPA"),
+    ),
+    _form(
+        "github-token",
+        r"(?:gh[pousr]_[A-Za-z0-9]{16,}+|github_pat_[A-Za-z0-9_]{16,}+)",
+        *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    ),
+    _form("slack-token", r"(?:xox[a-z]-[A-Za-z0-9-]{8,}+|xapp-[A-Za-z0-9-]{8,}+)", "xox", "xapp-"),
+    _key("stripe-key", r"_(?:live|test)_[A-Za-z0-9]{16,}+", "sk", "rk", "pk"),
+    _key("anthropic-key", r"[A-Za-z0-9_-]{16,}+", "sk-ant-"),
+    _key("openai-key", r"[A-Za-z0-9_-]{20,}+", "sk-proj-", "sk-svcacct-", "sk-admin-"),
+    _key("gitlab-token", r"[A-Za-z0-9_=.-]{16,}+", *_GITLAB),
+    _key("google-key", r"[A-Za-z0-9_-]{24,}+", "AIza", "GOCSPX-", "ya29."),
+    _key("npm-token", r"[A-Za-z0-9]{20,}+", "npm_"),
+    _key("pypi-token", r"[A-Za-z0-9_-]{50,}+", "pypi-AgE"),
+    _key("huggingface-token", r"[A-Za-z0-9]{20,}+", "hf_", "api_org_"),
+    _key("sendgrid-key", r"[A-Za-z0-9_-]{16,64}+\.[A-Za-z0-9_-]{16,}+", "SG."),
+    _key("twilio-key", r"[0-9a-f]{32}(?![0-9A-Za-z])", "SK"),
+    _key("digitalocean-token", r"[0-9a-f]{32,}+", "dop_v1_", "doo_v1_", "dor_v1_"),
+    _key("databricks-token", r"[0-9a-f]{32}(?:-\d)?(?![0-9A-Za-z])", "dapi"),
+    _key("vault-token", r"[A-Za-z0-9_-]{20,}+", "hvs.", "hvb.", "hvr."),
+    _key("shopify-token", r"[0-9a-fA-F]{32}", "shpat_", "shpca_", "shppa_", "shpss_"),
+    _form("telegram-token", _BEGINS + r"\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])", ":AA"),
+    _form(
+        "discord-token", r"[MNO](?<![\w.-].)[A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}(?![\w-])", "."
+    ),
+    _form("azure-key", r"(?i:(?<=AccountKey=)|(?<=AccessKey=))[A-Za-z0-9+/]{40,100}={0,2}", "Key=", "key="),
+    _form("azure-key", r"(?<=[?&]sig=)[A-Za-z0-9%+/]{40,100}={0,2}", "sig="),
+    _form("azure-key", r"(?<![\w~.-])[\w~.]{3}\dQ~[\w~.-]{31,34}(?![\w~-])", "Q~"),
+    _key("api-key", r"(?=[A-Za-z_=.-]{0,40}[0-9])[A-Za-z0-9_=.-]{20,}+", *_OTHERS),
+    _form("api-key", _BEGINS + r"(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}+", *_KEYS),
+    _form("api-key", r"(?:AIza[A-Za-z0-9_-]{30,}+|glpat-[A-Za-z0-9_-]{16,}+|whsec_[A-Za-z0-9+/=]{16,}+)", *_ANYWHERE),
+    _form("api-key", _BEGINS + r"(?:npm_|hf_|SG\.)[A-Za-z0-9_.-]{20,}+", "npm_", "hf_", "SG."),
+    _form("bearer", r"\bbearer[ \t:=]{1,8}[A-Za-z0-9._~+/=-]{6,}+", "bearer", flags=re.IGNORECASE),
+    _form(
+        "basic", r"\bbasic[ \t]{1,8}([A-Za-z0-9+/]{8,2048}={0,2})", "ba", extent=_user_and_password, flags=re.IGNORECASE
+    ),
     _form(
         "secret",
         r"(?<![A-Za-z])"
         + _ASSIGNED
         + r"""\\?["']?\s{0,4}(?::=|=>|[:=])\s{0,4}(?!\[masked)"""
         + r"""(?:\\?"[^"\n]{1,512}"?|\\?'[^'\n]{1,512}'?|[^\s"'&,;]{3,}+)""",
+        # Without s and i: of these two, matching in any case knows letters that casefold() does not.
+        *("pa", "pwd", "ecret", "token", "credent", "cook", "key"),
         flags=re.IGNORECASE,
     ),
-    _form("email", r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)+"),
-    _form("iban", r"(?<![A-Za-z0-9])([A-Za-z]{2})[0-9]{2}(?=[ -]?[A-Za-z0-9])", _letters_of_an_iban),
-    _form("card", r"(?<![0-9])[2-6](?=(?:[ -]?[0-9]){12})", _digits_of_a_card),
+    _form("email", r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)+", "@"),
+    _form("iban", r"(?<![A-Za-z0-9])([A-Za-z]{2})[0-9]{2}(?=[ -]?[A-Za-z0-9])", extent=_letters_of_an_iban),
+    _form("card", r"(?<![0-9])[2-6](?=(?:[ -]?[0-9]){12})", extent=_digits_of_a_card),
 )
 # What is a credential whatever stands around it.
 CREDENTIALS: tuple[Form, ...] = tuple(form for form in FORMS if form.name not in _NOT_BY_SHAPE)
