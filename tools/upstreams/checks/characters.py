@@ -8,26 +8,14 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from telemetry.detectors.hidden import hidden_in
+from telemetry.detectors.lookalikes import LOOKALIKES
 from tools.upstreams.checks.finding import Finding, found, quoted
-from tools.upstreams.checks.lookalikes import LOOKALIKES
 from tools.upstreams.checks.texts import Role, Text, texts_of
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_]|[ -~])|\x9b")
 _TAGS = range(0xE0000, 0xE0080)
-# England, Scotland and Wales are a black flag and tags; nothing else has a use for tags.
-_FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f")
 _PADDING = re.compile(r" {60,}|(?:[ \t]*\n){12,}|\t{12,}")
-_ZWNJ, _ZWJ, _VS15, _VS16 = "\u200c", "\u200d", "\ufe0e", "\ufe0f"
-_MARKS = "\u200e\u200f\u061c"
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800\U0001d159")
-# Ranges that newer Unicode versions fill with emoji and with ideographs: unassigned here is not yet suspicious.
-_GROWING = ((0x1F000, 0x1FAFF), (0x20000, 0x3FFFD))
-# Scripts in which (zero-width) joiners are spelling.
-_JOINING = re.compile(
-    "(?:ARABIC|SYRIAC|NKO|MANDAIC|MONGOLIAN|DEVANAGARI|BENGALI|GURMUKHI|GUJARATI|ORIYA|TAMIL|TELUGU|KANNADA|MALAYALAM|"
-    r"SINHALA|THAI|LAO|TIBETAN|MYANMAR|KHMER|JAVANESE|BALINESE|SUNDANESE|HANIFI|THAANA)\b"
-)
-_VISIBLE_FORMATS = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -39,57 +27,6 @@ def check(declaration: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _hidden(text)
         yield from _padding(text)
         yield from _lookalikes(text)
-
-
-def hidden_in(text: str) -> list[int]:
-    """The places of characters that are not seen and have no business there."""
-    flags = {place for match in _FLAG.finditer(text) for place in range(*match.span())}
-    is_right_to_left = any(unicodedata.bidirectional(char) in ("R", "AL") for char in text)
-    return [
-        place
-        for place, char in enumerate(text)
-        if not char.isascii()
-        and place not in flags
-        and not (is_right_to_left and char in _MARKS)
-        and _is_hidden(text, place)
-    ]
-
-
-def _is_hidden(text: str, place: int) -> bool:
-    char = text[place]
-    before, after = text[place - 1 : place], text[place + 1 : place + 2]
-    if char in (_ZWNJ, _ZWJ) or _is_selector(char):
-        return not _belongs(char, before, after)
-    if char == "\u2800":
-        return not any("\u2801" <= other <= "\u28ff" for other in (before, after))
-    category = unicodedata.category(char)
-    if category == "Cn":
-        return not any(low <= ord(char) <= high for low, high in _GROWING)
-    if category == "Cf":
-        return _VISIBLE_FORMATS.match(char) is None
-    return category in ("Co", "Cs", "Zl", "Zp") or char in _BLANK
-
-
-def _belongs(char: str, before: str, after: str) -> bool:
-    """A joiner or a selector after what it is for. Two selectors in a row never are."""
-    if char in (_VS15, _VS16):
-        return before in "0123456789#*" if before.isascii() and before else _is_symbol(before)
-    if _is_selector(char):
-        return "CJK" in _name(before) or before in "≨≩⊓⊔∩∪0⊕⊗" or (char < "\u2000" and "MONGOLIAN" in _name(before))
-    if _JOINING.match(_name(before)):
-        return True
-    return char == _ZWJ and _is_symbol(after) and (before == _VS16 or _is_symbol(before))
-
-
-def _is_selector(char: str) -> bool:
-    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef" or "\u180b" <= char <= "\u180d"
-
-
-def _is_symbol(char: str) -> bool:
-    """What emoji are made of: symbols, their skin tones, and two marks of punctuation."""
-    if not char:
-        return False
-    return unicodedata.category(char) in ("So", "Sm", "Sk", "Cn") or char in "‼⁉〰〽"
 
 
 def _name(char: str) -> str:

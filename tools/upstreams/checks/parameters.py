@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from telemetry.detectors.lookalikes import as_read
 from tools.upstreams.checks.finding import Finding, found, quoted
-from tools.upstreams.checks.lookalikes import as_read
 from tools.upstreams.checks.texts import parameters_of
 
 _HARVESTS = re.compile(

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from telemetry.detectors.lookalikes import as_read, skeleton
 from tools.upstreams.checks.finding import Finding, Known, found, quoted
-from tools.upstreams.checks.lookalikes import as_read, skeleton
 from tools.upstreams.checks.texts import Role, texts_of
 
 # A word of a language, such as "search", is a name only where it is marked as one.
