@@ -22,7 +22,7 @@ class InputGuardrails(Stage):
             return Pass(call, "off")
         call.signals[:] = []
         for text, stage, reader in _inputs(call, screen):
-            call.signals += reader.read(text, stage, _known(call, text, reader))
+            call.signals.extend(reader.read(text, stage, _known(call, text, reader)))
         found = sum(signal.violated for signal in call.signals)
         if any(signal.stops for signal in call.signals):
             return deny("guardrail_input", f"{sentence(call.signals)}.", call, violations=_violations(call))
