@@ -113,6 +113,7 @@ VARIABLES = (
     Variable("OBSERVATORY_DB_POOL_MAX", int, 16, "Most database connections of one process."),
     Variable("OBSERVATORY_SPAN_DAYS", int, 30, "Days that spans are kept."),
     Variable("OBSERVATORY_SPANS_PER_MINUTE", int, 60_000, "Most spans that one key may report in a minute."),
+    Variable("OBSERVATORY_SESSION_IDLE_S", int, 3600, "Seconds after which a session that nobody uses has ended."),
     Variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         str,

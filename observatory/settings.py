@@ -123,6 +123,7 @@ CELERY_BEAT_SCHEDULE = {
     "drop old partitions": {"task": "telemetry.drop_partitions", "schedule": 3600.0},
     "drop expired payloads": {"task": "telemetry.drop_payloads", "schedule": 300.0},
     "roll up": {"task": "telemetry.roll_up", "schedule": 20.0},
+    "expire idle sessions": {"task": "telemetry.expire_sessions", "schedule": 60.0},
     "drop old rollups": {"task": "telemetry.drop_rollups", "schedule": 3600.0},
     "look at upstreams": {"task": "tools.look_at_upstreams", "schedule": 60.0},
     "sweep idempotency records": {"task": "tools.sweep_idempotency", "schedule": 300.0},
@@ -228,6 +229,7 @@ OAUTH_AUDIENCE = env("OBSERVATORY_OAUTH_AUDIENCE")
 OAUTH_JWKS_URL = env("OBSERVATORY_OAUTH_JWKS_URL")
 SPAN_DAYS = env("OBSERVATORY_SPAN_DAYS")
 SPANS_PER_MINUTE = env("OBSERVATORY_SPANS_PER_MINUTE")
+SESSION_IDLE_S = env("OBSERVATORY_SESSION_IDLE_S")
 OTLP_ENDPOINT = env("OTEL_EXPORTER_OTLP_ENDPOINT")
 OTLP_HEADERS = env("OTEL_EXPORTER_OTLP_HEADERS")
 HEARTBEAT_URL = env("OBSERVATORY_HEARTBEAT_URL")

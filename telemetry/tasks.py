@@ -14,6 +14,7 @@ from telemetry.metrics import rollups
 from telemetry.models import Heartbeat, Payload, Span
 from telemetry.otel.export import send_spans_on
 from telemetry.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
+from telemetry.sessions import end_cut_off, expire_idle
 
 __all__ = ("BEAT", "BEAT_STALE")
 
@@ -41,6 +42,13 @@ def roll_up() -> int:
 @shared_task(name="telemetry.drop_rollups")
 def drop_rollups() -> int:
     return rollups.drop_rollups(timezone.now())
+
+
+@shared_task(name="telemetry.expire_sessions")
+def expire_sessions() -> int:
+    """Sessions that are idle, and steps that were cut off, have ended."""
+    now = timezone.now()
+    return end_cut_off(now) + expire_idle(now, dt.timedelta(seconds=settings.SESSION_IDLE_S))
 
 
 @shared_task(name="telemetry.export_spans")

@@ -133,9 +133,9 @@ def test_the_step_limit_is_said_and_is_no_step(caller):
 
 
 def test_a_held_call_is_a_step_and_what_it_ran_later_is_known_to_the_session(caller, world):
-    from approvals.actions import decide
     from django.utils import timezone
 
+    from approvals.actions import decide
     from observatory.approved import run_ready
 
     opened(caller)
