@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from telemetry.detectors.detector import Detector
+from telemetry.detectors.injection import Injection
 from telemetry.detectors.pii import Pii
 from telemetry.detectors.secrets import Secrets
 
 BUILT_IN: tuple[Detector, ...] = (
     Pii(),
     Secrets(),
+    Injection(),
 )
 
 
