@@ -202,6 +202,52 @@ class ToolClient:
             body["agent"] = agent
         return self._read(self._request("POST", "/decisions", body))
 
+    def open_session(  # noqa: PLR0913 (what POST /sessions takes, by name)
+        self,
+        model: str,
+        *,
+        session_id: str | None = None,
+        provider: str | None = None,
+        policy: Mapping[str, Any] | None = None,
+        guardrails: Mapping[str, Any] | None = None,
+        upstream: str | None = None,
+        reported: bool = False,
+    ) -> dict[str, Any]:
+        """A session of this agent's is open, with what it may do, its tools, and what its preflight said. `reported`
+        says that its steps run elsewhere and are only told. `MCPHarness` is this with steps as objects.
+        """
+        given = {
+            "model": model,
+            "session_id": session_id,
+            "provider": provider,
+            "policy": policy,
+            "guardrails": guardrails,
+            "upstream": upstream,
+            "reported": reported or None,
+        }
+        body = {name: value for name, value in given.items() if value is not None}
+        return self._result(self._request("POST", "/sessions", body), Repeat.UNKEYED).body
+
+    def take_step(
+        self, session_id: str, step: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """The step of one's own session as it was decided, and done where nothing forbade it."""
+        headers = _headers({"Idempotency-Key": idempotency_key})
+        request = self._request("POST", f"/sessions/{_segment(session_id)}/steps", step, headers=headers)
+        return self._result(request, Repeat.of(idempotency_key)).body
+
+    def session(self, session_id: str, after: int = 0) -> dict[str, Any]:
+        """One's own session as it stands, with a page of its steps: those after this number. `next_after` is the next
+        page's, None on the last.
+        """
+        return self._read(self._request("GET", f"/sessions/{_segment(session_id)}?after={int(after)}"))
+
+    def close_session(self, session_id: str) -> dict[str, Any]:
+        """One's own session takes no more steps; one that had ended stays as it ended."""
+        # Closing what is closed changes nothing, so this is sent again like a request that reads.
+        request = self._request("POST", f"/sessions/{_segment(session_id)}/close", {})
+        return self._read(request)
+
     def health(self) -> dict[str, Any]:
         """Whether the server lives, and its version. Sent without the key."""
         return self._read(self._request("GET", "/health", keyed=False))

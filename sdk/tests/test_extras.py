@@ -11,10 +11,13 @@ from mcp_observatory import TraceContext
 from mcp_observatory.exporters.postgres import PostgresExporter
 from mcp_observatory.schema import PATH
 from mcp_observatory.wire import COLUMNS
+from scripted_server import ScriptedServer
 
 WITHOUT = """
 import sys
-for name in ("psycopg", "psycopg_pool", "genai_prices", "tiktoken", "opentelemetry", "mcp"):
+for name in (
+    *("psycopg", "psycopg_pool", "genai_prices", "tiktoken", "opentelemetry", "mcp", "jsonschema_rs", "websockets"),
+):
     sys.modules[name] = None
 """
 
@@ -36,6 +39,43 @@ def test_missing_extra_is_named(extra: str) -> None:
     ended = run(WITHOUT + f"import mcp_observatory.exporters.{extra}")
     assert ended.returncode == 1
     assert ended.stderr.rstrip().endswith(f'pip install "mcp-observatory[{extra}]"')
+
+
+@pytest.mark.parametrize("made", ['MCPClient("ws://h/mcp")', 'MCPHarness(Client(), "gpt-4")'])
+def test_missing_extra_of_the_harness_is_named(made: str) -> None:
+    ended = run(
+        WITHOUT
+        + f"""
+from mcp_observatory import MCPClient, MCPHarness
+class Client:
+    async def connect(self): ...
+    async def list_tools(self): ...
+    async def call_tool(self, name, arguments): ...
+    async def close(self): ...
+{made}
+"""
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith('pip install "mcp-observatory[harness]"')
+
+
+def test_harness_on_a_server_needs_no_extra(server: ScriptedServer) -> None:
+    ended = run(
+        WITHOUT
+        + f"""
+import asyncio
+from mcp_observatory import MCPHarness, PolicyConfig, ToolClient
+async def main():
+    harness = MCPHarness(ToolClient({server.url!r}, "k"), "gpt-4", PolicyConfig(max_steps=3))
+    session = await harness.start_session("s")
+    await harness.execute_step(session, "user", "Hello")
+    await harness.close_session(session)
+    print(session.status, len(session.steps))
+asyncio.run(main())
+"""
+    )
+    assert (ended.stdout, ended.stderr) == ("closed 1\n", "")
+    assert len(server.hits) == 3
 
 
 def test_everything_else_works_without_any_extra() -> None:
