@@ -25,7 +25,7 @@ class Category(StrEnum):
 
 
 class DetectorUnavailable(Exception):
-    """It could not say. The message is a word or two for why, never of the text. Who asked treats doubt as it must."""
+    """It could not say. The message is one word for why, never of the text. Who asked treats doubt as it must."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from telemetry.detectors.detector import Detector
 from telemetry.detectors.injection import Injection
 from telemetry.detectors.pii import Pii
+from telemetry.detectors.presidio import Presidio
 from telemetry.detectors.secrets import Secrets
+from telemetry.detectors.toxicity import Toxicity
 
 BUILT_IN: tuple[Detector, ...] = (
     Pii(),
     Secrets(),
     Injection(),
+    Toxicity(),
+    Presidio(),
 )
 
 
