@@ -1,4 +1,4 @@
-"""Guardrails at the door: modes, thresholds, what is refused before a call, what is withheld after it, what is reused."""
+"""Guardrails at the door: modes, thresholds, what is refused before a call, withheld after it, or reused."""
 
 import json
 

@@ -8,12 +8,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from telemetry.recorder import Actor
-from tools.actions.policies import record_draft, rule_document
+from tools.actions.policies import draft_of, record_draft, rule_document
 from tools.models import Policy, PolicyExample, Rule, RuleCondition
 from tools.policy.compiler import PolicyProblem, compile_policy
 from tools.policy.conditions import Condition
 from tools.policy.document import SWITCHES, PolicyDocument
 from tools.policy.effects import Effect
+from tools.policy.ready_made import ReadyMade, tools_let_through
 
 # Where a problem with an effect's parameters is shown.
 _PARAMETER_FIELD = {Effect.RATE: "rate", Effect.REDACT: "redact_paths", Effect.REQUIRE_APPROVAL: "quorum"}
@@ -66,6 +67,26 @@ def save_rule(rule: Rule, actor: Actor, *, conditions: Iterable[Condition], grou
         )
         record_draft(policy, actor, what=f"rule “{rule.name}” {'added' if is_new else 'changed'}")
     return rule
+
+
+def add_ready_made(policy: Policy, chosen: ReadyMade, actor: Actor) -> Rule:
+    """The draft holds the ready-made rule, for the tools that its rules let through. Raises ValidationError."""
+    document = draft_of(policy)
+    tools = tools_let_through(document)
+    if not tools:
+        raise ValidationError("The draft lets no tool through yet: allow some first.")
+    if any(rule.expression == chosen.expression for rule in document.rules):
+        raise ValidationError("The draft has this rule already.")
+    last = policy.rules.order_by("-position").values_list("position", flat=True).first()
+    rule = Rule(
+        policy=policy,
+        position=(last or 0) + 1,
+        name=chosen.name,
+        tools="\n".join(tools),
+        effect=Effect.REQUIRE_APPROVAL,
+        expression=chosen.expression,
+    )
+    return save_rule(rule, actor, conditions=[], groups=[])
 
 
 def delete_rule(rule: Rule, actor: Actor) -> None:

@@ -24,6 +24,7 @@ from tools.admin import policy_pages
 from tools.admin.acting import ActingAdmin, rows_of
 from tools.admin.json_field import JsonObjectField
 from tools.admin.policy_pages import shown_rule
+from tools.admin.ready_made_page import ready_made_page
 from tools.admin.tags import CAREFUL, GOOD, NOTE, tag, tags
 from tools.models import AgentKey, Policy, PolicyExample, Tool
 
@@ -124,6 +125,7 @@ class PolicyAdmin(ActingAdmin):
     def get_urls(self) -> list[URLPattern]:
         pages = (
             ("publish/", policy_pages.publish_page, "publish"),
+            ("ready-made/", ready_made_page, "ready_made"),
             ("revisions/", policy_pages.revisions_page, "revisions"),
             ("revisions/<int:number>/", policy_pages.revision_page, "revision"),
             ("revisions/<int:number>/roll-back/", policy_pages.roll_back_page, "roll_back"),
