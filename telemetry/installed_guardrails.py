@@ -9,6 +9,7 @@ from telemetry.detectors.detector import Detector
 from telemetry.detectors.registry import BUILT_IN
 from telemetry.guardrails import Guardrails
 from telemetry.models import GuardrailSettings
+from telemetry.own_detectors import own_detectors
 
 
 def of_sessions(settings: GuardrailSettings) -> Guardrails:
@@ -27,7 +28,7 @@ def _thresholds(settings: GuardrailSettings) -> MappingProxyType[str, float]:
 
 def installed_detectors(settings: GuardrailSettings) -> tuple[Detector, ...]:
     """The built-in ones that can be asked and are not switched off, then the operator's own, by name."""
-    return (*_built_in(settings),)
+    return (*_built_in(settings), *own_detectors())
 
 
 def _built_in(settings: GuardrailSettings) -> Iterator[Detector]:
