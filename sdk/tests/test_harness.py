@@ -527,7 +527,7 @@ def test_step_that_is_cut_off_says_so_and_lets_the_session_close() -> None:
         return session
 
     (step,) = asyncio.run(main()).steps
-    assert (step.decision, step.reason) == ("error", "cancelled")
+    assert (step.decision, step.reason) == ("error", "outcome_unknown")
 
 
 def test_records_are_json() -> None:

@@ -105,7 +105,7 @@ class LocalSessions:
         try:
             await self._conduct(run, step, asked)
         except asyncio.CancelledError:
-            fail(step, "cancelled", "The step was cut off; the tool may have run.")
+            fail(step, "outcome_unknown", "The step was cut off; what came of it is not known.")
             raise
         except Exception as error:
             # A check that fails lets nothing through; of the error its kind is told, for its words may be the text's.
