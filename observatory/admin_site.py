@@ -97,6 +97,24 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
         (Page("Kill switches", "power_settings_new", "admin:tools_killswitch_changelist", "tools.view_killswitch"),),
     ),
     (
+        "Guardrails",
+        (
+            Page(
+                "Guardrails",
+                "shield",
+                "admin:telemetry_guardrailsettings_changelist",
+                "telemetry.view_guardrailsettings",
+            ),
+            Page(
+                "Remote detectors",
+                "radar",
+                "admin:telemetry_remotedetector_changelist",
+                "telemetry.view_remotedetector",
+            ),
+            Page("Try a text", "text_snippet", "admin:try_guardrails", "telemetry.view_guardrailsettings"),
+        ),
+    ),
+    (
         "Alerts",
         (
             Page("Alerts", "notifications", "admin:telemetry_alertinstance_changelist", "telemetry.view_alertinstance"),
@@ -125,6 +143,7 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "admin:approvals_pendingaction_changelist",
                 "approvals.view_pendingaction",
             ),
+            Page("Sessions", "forum", "admin:telemetry_session_changelist", "telemetry.view_session"),
             Page("What happened", "insights", "admin:what_happened", "telemetry.view_span"),
             Page("Audit events", "receipt_long", "admin:telemetry_auditevent_changelist", "telemetry.view_auditevent"),
             Page("Spans", "timeline", "admin:telemetry_span_changelist", "telemetry.view_span"),

@@ -18,6 +18,7 @@ from approvals.notices import given_up_since
 from approvals.resolution import MAY_RESOLVE
 from approvals.wording import arguments_line
 from observatory.dashboard_line import Line
+from observatory.dashboard_sessions import Sessions, sessions_of_the_day
 from observatory.dashboard_watch import firing, watch_lines
 from telemetry import trail
 from telemetry.models import Heartbeat, RefusalCount, Span
@@ -61,6 +62,7 @@ class Dashboard:
     upstreams: list[Line] | None = None
     frozen: list[Line] | None = None
     hour: LastHour | None = None
+    sessions: Sessions | None = None
     health: list[Line] = field(default_factory=list)
     keys: list[Line] | None = None
     drafts: list[Line] | None = None
@@ -77,6 +79,7 @@ def dashboard_for(user: Any, now: dt.datetime) -> Dashboard:
         found.frozen = _frozen()
     if user.has_perm("telemetry.view_span"):
         found.hour = _last_hour(now)
+    found.sessions = sessions_of_the_day(user, now)
     found.health = _health(user, now)
     if user.has_perm("tools.view_agentkey"):
         found.keys = _expiring_keys(now)

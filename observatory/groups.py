@@ -36,6 +36,10 @@ _SEE = [
     "telemetry.view_alertchannel",
     "telemetry.view_priceoverride",
     "telemetry.view_spanexport",
+    "telemetry.view_session",
+    "telemetry.view_step",
+    "telemetry.view_guardrailsettings",
+    "telemetry.view_remotedetector",
     "tools.explain_access",
 ]
 _AUDIT = ["telemetry.view_auditevent", "telemetry.view_refusalcount", "telemetry.view_heartbeat"]
@@ -48,6 +52,7 @@ PERMISSIONS: dict[str, list[str]] = {
         "tools.accept_upstreamtool",
         "approvals.rotate_signingkey",
         *["telemetry.add_alertsilence", "telemetry.change_alertsilence", "telemetry.test_alertchannel"],
+        *["telemetry.stop_session", "telemetry.report_session"],
     ],
     POLICY_EDITORS: [
         *_SEE,
@@ -70,8 +75,10 @@ PERMISSIONS: dict[str, list[str]] = {
         *["telemetry.add_alertchannel", "telemetry.change_alertchannel", "telemetry.test_alertchannel"],
         *["telemetry.add_alertsilence", "telemetry.change_alertsilence"],
         *["telemetry.add_priceoverride", "telemetry.change_priceoverride", "telemetry.delete_priceoverride"],
+        "telemetry.change_guardrailsettings",
+        *["telemetry.add_remotedetector", "telemetry.change_remotedetector", "telemetry.delete_remotedetector"],
     ],
-    AUDITORS: [*_SEE, *_AUDIT],
+    AUDITORS: [*_SEE, *_AUDIT, "telemetry.report_session"],
 }
 
 

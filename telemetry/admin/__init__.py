@@ -6,7 +6,10 @@ from telemetry.admin import (
     alert_silences,
     alerts,
     audit,
+    guardrails,
     prices,
+    remote_detectors,
+    sessions,
     span_export,
     spans,
 )
@@ -17,7 +20,10 @@ __all__ = (
     "alert_silences",
     "alerts",
     "audit",
+    "guardrails",
     "prices",
+    "remote_detectors",
+    "sessions",
     "span_export",
     "spans",
 )

@@ -19,6 +19,7 @@ from telemetry.models import (
     Heartbeat,
     RefusalCount,
     RollupWatermark,
+    Session,
     SpanExport,
 )
 from telemetry.recorder import SYSTEM
@@ -157,11 +158,49 @@ def test_first_page_when_there_is_much_costs_as_many_queries_as_for_little(
         status_change(world, caller, "gone")
         caller.call("nope")
     bob = fresh(world.bob)
-    # Two of them read his permissions, one his groups, four compare every draft with what is in force, four watch.
-    with django_assert_max_num_queries(20):
+    # Two of them read his permissions, one his groups, four compare every draft with what is in force, four watch, one
+    # counts sessions.
+    with django_assert_max_num_queries(21):
         found = dashboard_for(bob, timezone.now())
     assert len(found.waiting or []) == 10
     assert found.more_waiting
+
+
+def session(name: str, begun: dt.datetime, status: str = "closed", **fields: Any) -> Session:
+    ended = {} if status == "open" else {"ended_at": begun}
+    return Session.objects.create(
+        session_id=name,
+        agent_id=1,
+        agent="billing-agent",
+        model="gpt-4o",
+        rules_hash="0" * 64,
+        max_steps=5,
+        created_at=begun,
+        status=status,
+        **ended,
+        **fields,
+    )
+
+
+def test_sessions_of_the_day_are_counted_and_each_count_leads_to_its_list(world: Any) -> None:
+    now = timezone.now()
+    today, before = now - dt.timedelta(hours=23), now - dt.timedelta(hours=25)
+    session("runs", before, "open")
+    session("well", today)
+    session("violated", today, total_violations=2)
+    session("refused", today, "refused", total_violations=1)
+    session("stopped", today, "stopped")
+    for status in ("closed", "refused", "stopped"):
+        session(f"old {status}".replace(" ", "_"), before, status, total_violations=1)
+    found = dashboard_for(fresh(world.bob), now).sessions
+    assert found
+    counts = {"open": found.open, "violated": found.violated, "refused": found.refused, "stopped": found.stopped}
+    assert counts == {"open": 1, "violated": 2, "refused": 1, "stopped": 1}
+    bob = signed_in(world.bob)
+    for name, count in counts.items():
+        assert len(bob.get(found.pages[name]).context["cl"].result_list) == count, name
+        assert escape(found.pages[name].partition("&")[0]) in bob.get("/admin/").content.decode()
+    assert dashboard_for(fresh(world.charlie), now).sessions is None
 
 
 def alert(name: str, severity: str, now: dt.datetime, state: str = "firing", **labels: str) -> AlertInstance:
