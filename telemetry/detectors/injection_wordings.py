@@ -471,7 +471,7 @@ MARKS = (
     _mark(
         "role-spoofing",
         0.7,
-        r"\[system(?: note| message| prompt)?[^\]]{0,40}\]|(?:begin|end) system (?:message|prompt)",
+        r"\[system(?: (?:note|message|prompt|override)[^\]]{0,40}\]|\]\()|(?:begin|end) system (?:message|prompt)",
         "[system",
         " system ",
     ),

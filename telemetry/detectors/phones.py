@@ -11,15 +11,20 @@ from telemetry.detectors.detector import Finding
 from telemetry.detectors.labels import is_labelled
 
 # `\n` in JSON is a line's end, not a letter.
-_CANDIDATE = re.compile(r"(?:(?<![\w.,+/@=#$-])|(?<=\\[nrt]))(?:\+ ?\(?|\()?[0-9][0-9 ().\u00a0/-]{5,24}[0-9](?![\w%])")
+_CANDIDATE = re.compile(
+    r"(?:(?<![\w.,+/@#$-])|(?<=\\[nrt]))(?:\+ ?\(?|\()?[0-9][0-9 ().\u00a0/-]{5,24}[0-9]"
+    r"(?=[ ]?(?:x|ext)\.?[ ]?[0-9]|(?![\w%]))"
+)
 _GROUP = re.compile(r"\d+")
 _DATE = re.compile(r"(?:19|20)\d\d[-/. ](?:0?[1-9]|1[0-2])[-/. ](?:0?[1-9]|[12]\d|3[01])(?!\d)")
+# Not "call", "cell", "text", "signal": programs have these too.
 _LABELS = (
-    *("phone", "phones", "telephone", "tel", "mobile", "cell", "cellphone", "fax", "call", "callback", "sms", "text"),
-    *("whatsapp", "signal", "msisdn", "ring", "dial", "telefon", "telefonnummer", "rufnummer", "handy", "mobil"),
-    *("téléphone", "portable", "teléfono", "móvil", "telefone", "celular", "telefono", "cellulare", "telefoon"),
-    *("puhelin", "телефон", "電話", "电话"),
+    *("phone", "phones", "telephone", "tel", "mobile", "cellphone", "fax", "sms", "whatsapp", "msisdn", "telefon"),
+    *("telefonnummer", "rufnummer", "mobil", "téléphone", "teléfono", "móvil", "telefone", "celular", "telefono"),
+    *("cellulare", "telefoon", "puhelin", "телефон", "電話", "电话"),
 )
+# Whose plans a number with a label is looked up in, when it is not of the region.
+_OTHER_REGIONS = ("GB", "DE", "FR", "ES", "IT", "NL", "PL", "IN", "BR", "AU")
 # More looks into a numbering plan than any honest text needs; each costs some 25 µs.
 _MOST_LOOKS = 1_000
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 16
@@ -41,31 +46,39 @@ def phones_in(text: str, region: str | None) -> Iterator[Finding]:
 
 
 def _candidates(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """All of it, then less and less: what follows a number may be digits too."""
+    """All of it; where + or a label says that a number begins, less and less: what follows it may be digits too."""
     groups = [match.span() for match in _GROUP.finditer(text, start, end)]
-    digits = sum(stop - begin for begin, stop in groups)
-    if len(groups) == 1 and text[start] != "+" and not is_labelled(text, start, end, _LABELS):
+    is_told = text[start] == "+" or is_labelled(text, start, end, _LABELS)
+    if len(groups) == 1 and not is_told:
         return
+    digits = sum(stop - begin for begin, stop in groups)
     for begin, stop in reversed(groups):
         if digits < _FEWEST_DIGITS:
             return
         if digits <= _MOST_DIGITS:
             yield start, stop
+        if not is_told:
+            return
         digits -= stop - begin
 
 
 def _score(text: str, start: int, end: int, region: str | None) -> float:
     candidate = text[start:end]
-    is_international = candidate[0] == "+"
+    if candidate[0] == "+":
+        return 0.95 if _number(candidate, None) else 0.0
+    number = _number(candidate, region)
+    if is_labelled(text, start, end, _LABELS):
+        return 0.95 if number or any(_number(candidate, other) for other in _OTHER_REGIONS) else 0.0
+    return 0.7 if number and _is_grouped(candidate, number) else 0.0
+
+
+def _number(candidate: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    """As this region's plan has it."""
     try:
-        number = phonenumbers.parse(candidate, None if is_international else region)
+        number = phonenumbers.parse(candidate, region)
     except phonenumbers.NumberParseException:
-        return 0.0
-    if not phonenumbers.is_valid_number(number):
-        return 0.0
-    if is_international or is_labelled(text, start, end, _LABELS):
-        return 0.95
-    return 0.7 if _is_grouped(candidate, number) else 0.0
+        return None
+    return number if phonenumbers.is_valid_number(number) else None
 
 
 def _is_grouped(candidate: str, number: phonenumbers.PhoneNumber) -> bool:

@@ -15,7 +15,7 @@ from telemetry.detectors.phones import phones_in
 from telemetry.secret_forms import FORMS
 
 _EMAIL, _IBAN, _CARD = (next(form for form in FORMS if form.name == name) for name in ("email", "iban", "card"))
-_DIGITS = re.compile(r"[0-9](?:[^0-9]{0,2}[0-9]){5}")
+_DIGITS = re.compile(r"[0-9](?:[^0-9]{0,2}[0-9]){3}")
 
 
 class Pii(LocalDetector):
@@ -43,7 +43,7 @@ class Pii(LocalDetector):
     def _all(self, text: str) -> Iterator[Finding]:
         if "@" in text:
             yield from _emails_in(text)
-        # Nothing else is made without six digits close together.
+        # Nothing else is made without four digits close together.
         if _DIGITS.search(text) is None:
             return
         yield from _ibans_in(text)
@@ -106,15 +106,32 @@ _CARD_LABELS = (
 )
 _PART_OF_MORE = re.compile(r"\w|[-./]\w")
 _ESCAPED = re.compile(r"\\[nrt]")
+# As cards are printed; the numbers that their issuers give, of two lengths that nearly all cards have.
+_PRINTED = re.compile(r"[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}|[0-9]{4}([ -])[0-9]{6}\2[0-9]{5}")
+_ISSUED = re.compile(
+    r"4[0-9]{15}|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}|3[47][0-9]{13}"
+    r"|(?:6011|62[0-9]{2}|65[0-9]{2}|64[4-9][0-9]|352[89]|35[3-8][0-9])[0-9]{12}"
+)
+_NO_DIGIT = re.compile(r"[ -]")
+_MORE_BEFORE, _MORE_BEHIND = re.compile(r"[0-9][ -]\Z"), re.compile(r"[ -][0-9]{4}")
 
 
 def _cards_in(text: str) -> Iterator[Finding]:
-    """A number of its own, not the digits of a fraction, an id or a hash."""
+    """A number of its own, not the digits of a fraction, an id, a hash or a table."""
     for start, end in _CARD.spans(text):
         before = text[max(0, start - 2) : start]
         if _PART_OF_MORE.match(text, end):
             continue
         if before[-1:] and (before[-1:].isalnum() or before[-1:] in "_.-/") and not _ESCAPED.fullmatch(before):
             continue
-        is_sure = not text[start:end].isdigit() or is_labelled(text, start, end, _CARD_LABELS)
-        yield Finding("card", start, end, 0.95 if is_sure else 0.6)
+        if is_labelled(text, start, end, _CARD_LABELS):
+            yield Finding("card", start, end, 0.95)
+        elif _ISSUED.fullmatch(_NO_DIGIT.sub("", text[start:end])):
+            if text[start:end].isdigit():
+                yield Finding("card", start, end, 0.6)
+            elif _PRINTED.fullmatch(text, start, end) and not _is_part_of_a_row(text, before, end):
+                yield Finding("card", start, end, 0.9)
+
+
+def _is_part_of_a_row(text: str, before: str, end: int) -> bool:
+    return _MORE_BEFORE.search(before) is not None or _MORE_BEHIND.match(text, end) is not None

@@ -101,7 +101,9 @@ def _in_a_url(text: str, start: int, end: int) -> float:
     user, colon, password = text[start : end - 1].partition(":")
     if not colon:
         return _LIKELY if _is_random(user, 16) else _NOT
-    is_sample = len(password) < 3 or password.lower() in _SAMPLES or _FILLER.search(password[:_ENOUGH])
+    is_sample = (
+        len(password) < 3 or password == user or password.lower() in _SAMPLES or _FILLER.search(password[:_ENOUGH])
+    )
     return _NOT if is_sample else _LIKELY
 
 
@@ -118,7 +120,7 @@ def _basic(text: str, start: int, end: int) -> float:
 
 _PARTED = re.compile(r"(?::=|=>|[:=])\s{0,4}")
 _PASSWORD = re.compile(r"pass|pwd", re.IGNORECASE)
-_CODE = re.compile(r"[()\[\]]|->|::|\w\.[a-z_]{3}|^[/~]")
+_CODE = re.compile(r"[()\[\]]|->|::|\w\.[a-z_]{3}|^[/~][\w.-]*(?:/|$)")
 # A page's token says where to go on reading.
 _CURSOR = re.compile(r"(?:page|next|continuation|cursor|sync|csrf|idempotency|public|primary|foreign)[ _-]?$", re.I)
 _UNQUOTED = "\\\"'"
