@@ -8,6 +8,7 @@ from observatory.doors.actions import ActionView, ConfirmView
 from observatory.doors.audit import AuditEventsView
 from observatory.doors.authorization import ResourceMetadataView
 from observatory.doors.decisions import DecisionsView
+from observatory.doors.guardrail_health import GuardrailHealthView
 from observatory.doors.health import HealthView, ReadyView
 from observatory.doors.mcp.view import McpView
 from observatory.doors.metrics import FiguresView, PrometheusView
@@ -44,6 +45,7 @@ urlpatterns = [
     path("audit/events", AuditEventsView.as_view(), name="audit-events"),
     path("telemetry/metrics", FiguresView.as_view(), name="figures"),
     path("metrics", PrometheusView.as_view(), name="prometheus"),
+    path("guardrails/health", GuardrailHealthView.as_view(), name="guardrail-health"),
     path("health", HealthView.as_view(), name="health"),
     path("health/ready", ReadyView.as_view(), name="ready"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -178,3 +178,33 @@ step = extend_schema(
         example("its step", _STEP, response_only=True, status_codes=["200"]),
     ],
 )
+
+guardrail_health = extend_schema(
+    operation_id="guardrail_health",
+    summary="The detectors and the harness: what is there, in which version, and what is missing",
+    responses={200: OpenApiResponse(OBJECT), **problems(*EVERY_KEYED)},
+    examples=[
+        example(
+            "all there",
+            {
+                "ok": True,
+                "modes": {"sessions": "advisory", "calls": "off"},
+                "detectors": [
+                    {
+                        "name": "pii",
+                        "category": "pii",
+                        "version": "1",
+                        "available": True,
+                        "missing_dependencies": [],
+                        "optional": False,
+                        "switched_off": False,
+                        "remote": False,
+                    }
+                ],
+                "harness": {"available": True, "version": "0.1.0", "missing_dependencies": [], "open_sessions": 2},
+            },
+            response_only=True,
+            status_codes=["200"],
+        )
+    ],
+)

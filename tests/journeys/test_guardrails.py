@@ -208,3 +208,69 @@ def test_no_text_of_a_session_is_kept_in_full(caller):
     search(caller, query="x" * 250, text=long)
     assert all(len(step.input_text) <= 200 and len(step.output_text) <= 200 for step in Step.objects.all())
     assert not Payload.objects.exists()
+
+
+def remote(url, **fields):
+    from telemetry.models import RemoteDetector
+
+    return RemoteDetector.objects.create(
+        **({"name": "brand-words", "category": "custom", "url": f"{url}/look", "timeout_s": 1} | fields)
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "mode", "decision", "told"),
+    [
+        ((200, {}, b'{"score": 0.9, "kinds": {"rival": 2}}'), "advisory", "ok", {"rival": 2}),
+        ((200, {}, b'{"score": 0.9, "kinds": {"rival": 2}}'), "mixed", "ok", {"rival": 2}),
+        ((200, {}, b'{"score": 0.9, "kinds": {"rival": 2}}'), "hard_gate", "denied_policy", {"rival": 2}),
+        ((200, {}, b'{"score": 0.1}'), "hard_gate", "ok", None),
+        ((500, {}, b"down"), "advisory", "ok", {}),
+        ((500, {}, b"down"), "hard_gate", "denied_policy", {}),
+        ((200, {}, b"garbage"), "hard_gate", "denied_policy", {}),
+    ],
+)
+def test_a_detector_of_the_operators_own_is_asked_and_doubt_is_a_violation(
+    caller, opened_net, answer, mode, decision, told
+):
+    opened_net.answer = answer
+    remote(opened_net.url)
+    opened(caller, **guarded(mode))
+    step = search(caller, query="acme rival")
+    assert step["decision"] == decision
+    asked = json.loads(opened_net.asked[0].body)
+    assert (asked["text"], asked["stage"], asked["category"]) == ("query: acme rival", "input", "custom")
+    found = [s for s in step["guardrail_signals"] if s["provider"] == "brand-words" and s["violated"]]
+    assert [s["kinds"] for s in found[:1]] == ([] if told is None else [told])
+
+
+def test_one_in_a_hard_category_denies_in_mixed_when_it_is_down(caller, opened_net):
+    opened_net.answer = (503, {}, b"")
+    remote(opened_net.url, category="pii")
+    opened(caller, **guarded("mixed"))
+    step = search(caller)
+    assert (step["decision"], step["reason"]) == ("denied_policy", "guardrail_input")
+    assert "could not look" in step["error"]
+
+
+@pytest.fixture
+def opened_net(settings):
+    from tests.answering import answering
+
+    settings.EGRESS_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    with answering() as server:
+        yield server
+
+
+def test_health_says_what_is_there_and_what_is_missing(caller, world, opened_net):
+    opened_net.answer = (200, {}, b'{"score": 0}')
+    opened(caller)
+    body = caller.get("/guardrails/health").json()
+    by_name = {one["name"]: one for one in body["detectors"]}
+    assert body["ok"] is True
+    assert {"pii", "secrets", "injection", "toxicity"} <= set(by_name)
+    assert all(by_name[name]["available"] and by_name[name]["version"] for name in ("pii", "secrets", "injection"))
+    assert by_name["toxicity"]["available"] is not by_name["toxicity"]["missing_dependencies"]
+    assert body["harness"]["open_sessions"] == 1
+    assert body["harness"]["missing_dependencies"] == []
+    assert world.caller(None, name="other", scopes=["tools:call"]).get("/guardrails/health").status_code == 403
