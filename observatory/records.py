@@ -120,7 +120,7 @@ class Stopwatch:
         is_dry = why.decision == DRY_RUN
         output = dry_run_text(call.tool_name) if is_dry else text_of(end.output) if end is not None else ""
         stopped = why.decision not in (OK, HELD, PROPOSED, REPLAYED, DRY_RUN)
-        end_step(
+        call.in_session.ended = end_step(
             begun,
             StepEnd(
                 ruling=_ruling(call, why),
@@ -228,6 +228,7 @@ def settle(call: ToolCall, execution: Execution, claim: idempotency.Claim | None
             # The effect has happened: a fault of ours must not turn it into a denial.
             log.exception("outcome not recorded, trace %s", call.trace.trace_id)
             break
+    call.in_session.ended = None
     unrecorded = Execution(
         "outcome_unrecorded", execution.ran, detail=f"Look for the trace {call.trace.trace_id} in the log."
     )

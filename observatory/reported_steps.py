@@ -56,7 +56,7 @@ def report(call: ToolCall, told: Reported) -> Stop | None:
             extra_signals=told.signals,
             tool_ran=call.tool_name if told.reason.code == "allowed" else "",
         )
-        end_step(begun, end, timezone.now())
+        call.in_session.ended = end_step(begun, end, timezone.now())
         record_event(
             "session.step",
             key.actor,

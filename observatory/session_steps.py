@@ -42,7 +42,7 @@ def _told(call: ToolCall, stop: Stop | None) -> None:
     with transaction.atomic():
         error = (stop.detail or why.title) if stop else ""
         end = StepEnd(_ruling(why), error=error, signals=tuple(call.signals), trace_id=call.trace.trace_id)
-        step = end_step(begun, end, timezone.now())
+        step = call.in_session.ended = end_step(begun, end, timezone.now())
         violations = step.violations if step else 0
         record_event(
             "session.step",
@@ -79,10 +79,10 @@ def _end_commit(begun: BegunStep, call: ToolCall, came_to: CommitAnswer | Stop) 
             error="" if why.status < 300 else came_to.detail or why.title,
             trace_id=call.trace.trace_id,
         )
-        end_step(begun, end, timezone.now())
+        call.in_session.ended = end_step(begun, end, timezone.now())
 
 
 def step_of(call: ToolCall) -> Step | None:
-    """The step that the call was, as it is on record."""
-    begun = call.in_session.begun
-    return Step.objects.filter(pk=begun.step_id).first() if begun is not None else None
+    """The step that the call was, as it is on record; unfinished where its record failed."""
+    begun, ended = call.in_session.begun, call.in_session.ended
+    return ended or (Step.objects.filter(pk=begun.step_id).first() if begun is not None else None)

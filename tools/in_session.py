@@ -11,7 +11,7 @@ from telemetry.sessions import BegunStep, Said, begin_step, find
 from tools.session_policy import SessionPolicy, channel_of
 
 if TYPE_CHECKING:
-    from telemetry.models import Session
+    from telemetry.models import Session, Step
     from tools.contract import ToolCall
     from tools.snapshot import ToolView
 
@@ -28,6 +28,8 @@ class InSession:
     said: Said | None = None
     session: Session | None = None
     begun: BegunStep | None = None
+    # As it was recorded.
+    ended: Step | None = None
 
 
 def is_session_name(text: str) -> bool:

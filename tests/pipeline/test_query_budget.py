@@ -123,3 +123,43 @@ def test_two_phases_have_their_budget(world, waits):
     *found["replay"], answer = cost_of(lambda: committed(caller, proposal))
     assert answer.status_code == 409
     assert found == BUDGET[waits]
+
+
+def test_a_session_has_its_budget(world):
+    """What its steps cost today, to be lowered and not to be raised unnoticed."""
+    caller = world.caller(world.allowing())
+    opened = {"model": "gpt-4o", "session_id": "s"}
+    arguments = {"customer_id": world.acme.pk, "title": "A ticket"}
+
+    def step(**members):
+        return caller.post("/sessions/s/steps", {"role": "assistant", **members})
+
+    def looked(query):
+        return step(tool_name="search_customer", tool_args={"query": query})
+
+    caller.post("/sessions", opened | {"session_id": "warm"})
+    found = {}
+    *found["open"], answer = cost_of(lambda: caller.post("/sessions", opened))
+    assert answer.status_code == 201
+    looked("warm")
+    *found["said"], answer = cost_of(lambda: step(input_text="hello"))
+    assert answer.json()["decision"] == "ok"
+    *found["read"], answer = cost_of(lambda: looked("acme"))
+    assert answer.json()["decision"] == "ok"
+    *found["read again"], answer = cost_of(lambda: looked("acme"))
+    assert answer.json()["guardrail_signals"][-1]["reused"]
+    *found["written"], answer = cost_of(lambda: step(tool_name="create_ticket", tool_args=arguments))
+    assert answer.json()["decision"] == "ok"
+    *found["by header"], answer = cost(caller, "search_customer", {"query": "acme"}, X_Session_Id="s")
+    assert answer.status_code == 200
+    *found["beyond"], answer = cost_of(lambda: looked(5))
+    assert answer.json()["decision"] == "denied_schema"
+    assert found == {
+        "open": [5, 2],
+        "said": [11, 2],
+        "read": [14, 2],
+        "read again": [13, 2],
+        "written": [15, 3],
+        "by header": [12, 2],
+        "beyond": [11, 2],
+    }

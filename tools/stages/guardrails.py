@@ -20,9 +20,9 @@ class InputGuardrails(Stage):
         screen = screen_for(call)
         if screen is None or not screen.guardrails.is_on:
             return Pass(call, "off")
-        call.signals[:] = []
-        for text, stage, reader in _inputs(call, screen):
-            call.signals.extend(reader.read(text, stage, _known(call, text, reader)))
+        inputs = _inputs(call, screen)
+        known = _known(call, screen, [text for text, _, _ in inputs])
+        call.signals[:] = [s for text, stage, reader in inputs for s in reader.read(text, stage, known)]
         found = sum(signal.violated for signal in call.signals)
         if any(signal.stops for signal in call.signals):
             return deny("guardrail_input", f"{sentence(call.signals)}.", call, violations=_violations(call))
@@ -47,10 +47,10 @@ def _inputs(call: ToolCall, screen: Screen) -> list[tuple[str, str, Screen]]:
     return [each for each in found if each[0]]
 
 
-def _known(call: ToolCall, text: str, screen: Screen) -> Known:
-    """What was said of the same content before, in the same session only."""
+def _known(call: ToolCall, screen: Screen, texts: list[str]) -> Known:
+    """What was said of the same contents before, in the same session only."""
     session = call.in_session.session
-    known = known_signals(session, [digest_of(text)]) if session is not None and text else NOTHING_KNOWN
+    known = known_signals(session, map(digest_of, texts)) if session is not None and texts else NOTHING_KNOWN
     if any(detector.is_remote for detector in screen.detectors):
         # Nothing is held while somebody else thinks.
         release_connection()
@@ -83,7 +83,7 @@ def _withheld(call: ToolCall, execution: Execution) -> Execution | None:
     text = "\n".join(part for part in (text_of(execution.output), execution.detail) if part)
     if screen is None or not text:
         return None
-    found = screen.read(text, OUTPUT, _known(call, text, screen))
+    found = screen.read(text, OUTPUT, _known(call, screen, [text]))
     call.signals.extend(found)
     if not any(signal.stops for signal in found):
         return None
