@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from openpyxl import load_workbook
 
 from observatory.demo.catalogue import CATALOGUE
 from tests.journeys.seed_client import SeedClient
@@ -69,7 +70,23 @@ def assert_two_phases_were_shown(said):
         assert re.search(rf"  {entry.tool} .*{ended}", said), entry.tool
         assert re.search(rf"    {entry.tool} {{.*}}: {'allowed with score' if entry.two_phase else 'done'}", said)
     assert "no plan: it can be read in two ways" in said
-    assert len(said.splitlines()) < 100
+    assert len(said.splitlines()) < 120
+
+
+def assert_sessions_were_shown(said, folder):
+    for line in (
+        r"llm_to_tool +search_customer +ok",
+        r"llm_to_tool +create_ticket +denied_schema: denied_schema",
+        r"llm_to_tool +send_message +denied_policy: session_blocklist",
+        r"llm_to_tool +create_ticket +error: tool_error",
+        r"llm_to_tool +search_customer +denied_policy: guardrail_input",
+        r"user_to_llm +\(words\) +denied_policy: max_steps",
+        r"runs dry: \[DRY RUN\] Would call create_ticket",
+    ):
+        assert re.search(line, said), line
+    rows = list(load_workbook(folder / "sessions.xlsx", read_only=True)["MCP_Details"].values)
+    assert rows[0][:2] == ("Session ID", "Step ID")
+    assert len(rows) >= 1 + 7 + 1
 
 
 def shim(name, demo):
@@ -87,6 +104,7 @@ def test_the_demonstration(tmp_path):
         assert re.search(r"create_ticket +ticket \d+, idempotent_replay: True", demo.said)
         assert "own_request" in demo.said
         assert_two_phases_were_shown(demo.said)
+        assert_sessions_were_shown(demo.said, folder)
 
         # the earlier system's client, unchanged, twice
         first, second = demo.client().scenario("ticket-1"), demo.client().scenario("ticket-1")

@@ -20,6 +20,7 @@ from observatory.demo import (
     environment,
     planner_scenario,
     real_world_scenario,
+    session_scenario,
     telemetry_scenario,
     two_phase_scenario,
     upstream_scenario,
@@ -59,6 +60,7 @@ class Command(BaseCommand):
             self._workflow(address)
             self._two_phases(address)
             self._upstream(address)
+            self._sessions(address)
             telemetry_scenario.run(address, settings.DEMO_API_KEY, self.stdout.write)
             if once:
                 self.stdout.write("\nThe workflow is done; without --once it keeps serving.\n")
@@ -155,6 +157,17 @@ class Command(BaseCommand):
             upstream_scenario.run(address, settings.DEMO_API_KEY, self.stdout.write)
         else:
             self.stdout.write(f"No upstream is shown: this key does not see {upstream_scenario.TOOL}.\n")
+
+    def _sessions(self, address: str) -> None:
+        """Runs of an agent were shown, where this key may make the calls that are refused in them, and others."""
+        with ToolClient(address, settings.DEMO_API_KEY) as client:
+            seen = {tool["name"] for tool in client.list_tools()}
+        needed = {session_scenario.SEARCH, session_scenario.TICKET, session_scenario.MESSAGE}
+        if missing := sorted(needed - seen):
+            self.stdout.write(f"No session is shown: this key does not see {', '.join(missing)}.\n")
+            return
+        report = environment.folder() / "sessions.xlsx"
+        session_scenario.run(address, settings.DEMO_API_KEY, self.stdout.write, report)
 
     def _where_to_look(self, address: str) -> None:
         password = os.environ.get("OPERATOR_PASSWORD") or "the one you set"
