@@ -20,7 +20,7 @@ CATEGORIES = {
 _MODES = {"off": "Off: nothing is looked at"} | {mode.value: mode.label for mode in Mode}
 _MOST_NAMES = 30
 _MOST_KINDS = 20
-STAGES = {"preflight": "In the tool's description", "input": "In what went in", "output": "In what came out"}
+STAGES = {"preflight": "The tool's description", "input": "What went in", "output": "What came out"}
 
 
 def who(step: Step) -> str:

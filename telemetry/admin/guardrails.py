@@ -23,6 +23,7 @@ from telemetry.session_words import CATEGORIES, mode_words
 from telemetry.wording import ago
 
 PAGE = "admin:telemetry_guardrailsettings_changelist"
+_SPACY_MODELS = "en_core_web_"
 _BOUND = "e.g. {}: a finding with a higher score is a violation. 0: any finding; 1: none ever."
 
 
@@ -181,8 +182,16 @@ def _detectors(settings: GuardrailSettings) -> list[dict[str, Any]]:
             "category": CATEGORIES[str(detector.category)],
             "version": detector.version,
             "missing": detector.missing(),
-            "install": f"pip install {' '.join(detector.missing())}",
+            "install": _install(detector.missing()),
             "off": detector.name in off,
         }
         for detector in BUILT_IN
+    ]
+
+
+def _install(missing: tuple[str, ...]) -> list[str]:
+    """The command for each; a model of spaCy is no package of the index."""
+    return [
+        f"python -m spacy download {name}" if name.startswith(_SPACY_MODELS) else f"pip install {name}"
+        for name in missing
     ]

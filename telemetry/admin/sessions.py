@@ -166,19 +166,19 @@ class SessionAdmin(ReadOnlyAdmin, ActsAdmin):
 
     @display(description="Session", ordering="session_id")
     def name(self, session: Session) -> SafeString:
-        return format_html('<span class="session-name">{}</span>', session.session_id)
+        return format_html('<span class="breaks breaks-late">{}</span>', session.session_id)
 
     @display(description="Agent")
-    def agent_seen(self, session: Session) -> str:
-        return seen(session.agent, 40)
+    def agent_seen(self, session: Session) -> SafeString:
+        return format_html('<span class="breaks">{}</span>', seen(session.agent, 40))
 
     @display(description="Model")
-    def model_seen(self, session: Session) -> str:
-        return seen(session.model, 40)
+    def model_seen(self, session: Session) -> SafeString:
+        return format_html('<span class="breaks">{}</span>', seen(session.model, 40))
 
     @display(description="Status", label=STATES)
-    def status_label(self, session: Session) -> tuple[str, str]:
-        return session.status, session.get_status_display()
+    def status_label(self, session: Session) -> str:
+        return session.status
 
     @display(description="Steps")
     def steps_seen(self, session: Session) -> SafeString:
@@ -188,14 +188,14 @@ class SessionAdmin(ReadOnlyAdmin, ActsAdmin):
     def violations_label(self, session: Session) -> tuple[str, str] | str:
         return ("some", str(session.total_violations)) if session.total_violations else "0"
 
-    @display(description="Cost, USD")
+    @display(description="USD")
     def cost(self, session: Session) -> str:
         return f"{session.total_cost_est:,.4f}" if session.total_cost_est else "0"
 
-    @display(description="Tokens in / out")
+    @display(description="Tokens")
     def tokens(self, session: Session) -> SafeString:
-        figures = (f"{session.total_tokens_in:,}", f"{session.total_tokens_out:,}")
-        return format_html('<span class="moment">{} / {}</span>', *figures)
+        into, out = session.total_tokens_in, session.total_tokens_out
+        return format_html('<span title="{} in, {} out">{}</span>', f"{into:,}", f"{out:,}", f"{into + out:,}")
 
     @display(description="Latency")
     def latency(self, session: Session) -> SafeString:
