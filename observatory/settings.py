@@ -138,6 +138,7 @@ CELERY_BEAT_SCHEDULE = {
     "evaluate alerts": {"task": "telemetry.evaluate_alerts", "schedule": 60.0},
     "send alerts": {"task": "telemetry.send_alerts", "schedule": 10.0},
     "give a sign of life": {"task": "telemetry.give_sign", "schedule": 60.0},
+    "sweep reports": {"task": "telemetry.sweep_reports", "schedule": 30.0},
 }
 
 _email = environ.Env.email_url_config(env("EMAIL_URL")) if env("EMAIL_URL") else {}

@@ -13,6 +13,7 @@ from observatory.doors.health import HealthView, ReadyView
 from observatory.doors.mcp.view import McpView
 from observatory.doors.metrics import FiguresView, PrometheusView
 from observatory.doors.proposals import CommitView, ProposalsView, ProposalView
+from observatory.doors.reports import JSONReportView, WorkbookReportView
 from observatory.doors.rest import ToolCallView, ToolsView
 from observatory.doors.results import ResultView
 from observatory.doors.session_steps import StepsView
@@ -38,6 +39,8 @@ urlpatterns = [
     path("sessions/<str:session_id>", SessionView.as_view(), name="session"),
     path("sessions/<str:session_id>/steps", StepsView.as_view(), name="steps"),
     path("sessions/<str:session_id>/close", CloseView.as_view(), name="session-close"),
+    path("reports/sessions.json", JSONReportView.as_view(), name="report-json"),
+    path("reports/sessions.xlsx", WorkbookReportView.as_view(), name="report-xlsx"),
     path("results/<str:handle>", ResultView.as_view(), name="result"),
     path("telemetry/alerts", AlertsView.as_view(), name="telemetry-alerts"),
     path("telemetry/spans", SpansView.as_view(), name="telemetry-spans"),

@@ -47,6 +47,7 @@ EVENT_TYPES = {
     "session.closed": "An agent ended its session.",
     "session.expired": "A session ended, idle too long.",
     "session.stopped": "An operator ended a session.",
+    "report.made": "A report of sessions was made; filters and counts, not what it tells.",
     # policies
     "policy.created": "A policy was made.",
     "policy.drafted": "A policy's draft changed.",

@@ -14,6 +14,7 @@ from telemetry.metrics import rollups
 from telemetry.models import Heartbeat, Payload, Span
 from telemetry.otel.export import send_spans_on
 from telemetry.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
+from telemetry.reports import requested
 from telemetry.sessions import end_cut_off, expire_idle
 
 __all__ = ("BEAT", "BEAT_STALE")
@@ -31,7 +32,8 @@ def drop_old_partitions() -> int:
 
 @shared_task(name="telemetry.drop_payloads")
 def drop_payloads() -> int:
-    return Payload.objects.expired(timezone.now()).delete()[0]
+    # Without their bytes, which need not be read to be deleted.
+    return Payload.objects.expired(timezone.now()).only("pk").delete()[0]
 
 
 @shared_task(name="telemetry.roll_up")
@@ -75,3 +77,15 @@ def send_alerts() -> int:
 @shared_task(name="telemetry.give_sign")
 def give_sign_of_life() -> bool:
     return give_sign(database_now())
+
+
+@shared_task(name=requested.MAKE_REPORT)
+def make_report(report_id: str) -> bool:
+    """A report that somebody asked for is made, or somebody else makes it."""
+    return requested.run_report(report_id, timezone.now)
+
+
+@shared_task(name="telemetry.sweep_reports")
+def sweep_reports() -> int:
+    """The sweep behind `make_report`: a lost message or a killed worker delays a report, it does not lose it."""
+    return requested.sweep_reports(timezone.now())

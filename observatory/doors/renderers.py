@@ -31,3 +31,10 @@ class OpenMetricsRenderer(PrometheusRenderer):
     media_type = "application/openmetrics-text"
     format = "openmetrics"
     write: Any = staticmethod(openmetrics.exposition.generate_latest)
+
+
+class WorkbookRenderer(JSONLinesRenderer):
+    """Names the media type of a workbook, which is streamed; a refusal is rendered as the JSON it is."""
+
+    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    format = "xlsx"

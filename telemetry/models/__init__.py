@@ -8,6 +8,7 @@ from telemetry.models.notification import AlertNotification
 from telemetry.models.payload import Payload
 from telemetry.models.price import PriceOverride
 from telemetry.models.refusal import RefusalCount
+from telemetry.models.report import Report, ReportPart
 from telemetry.models.rollup import HourRollup, MinuteRollup, RollupWatermark, StaleMinute
 from telemetry.models.session import Session
 from telemetry.models.silence import AlertSilence
@@ -33,6 +34,8 @@ __all__ = (
     "PriceOverride",
     "RefusalCount",
     "RemoteDetector",
+    "Report",
+    "ReportPart",
     "RollupWatermark",
     "Session",
     "Span",

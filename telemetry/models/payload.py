@@ -18,6 +18,7 @@ class Payload(models.Model):
         RESULT = "result", "Result"
         OVERFLOW = "overflow", "Rest of a result"
         EVIDENCE = "evidence", "Prompt and candidate outputs"
+        REPORT = "report", "Part of a report"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
@@ -39,7 +40,7 @@ class Payload(models.Model):
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=models.Q(purpose__in=["arguments", "result", "overflow", "evidence"]),
+                condition=models.Q(purpose__in=["arguments", "result", "overflow", "evidence", "report"]),
                 name="payload_purpose_known",
             ),
             models.CheckConstraint(

@@ -146,6 +146,7 @@ EVENTS = (
     "session.closed",
     "session.expired",
     "session.stopped",
+    "report.made",
     "policy.created",
     "policy.drafted",
     "policy.published",
