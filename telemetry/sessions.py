@@ -267,15 +267,17 @@ _EVENTS = {
 
 def close_session(session: Session, actor: Actor) -> Session:
     """The agent's session takes no more steps. One that has ended stays as it ended."""
-    return _end(session, Session.Status.CLOSED, actor)
+    _end(session, Session.Status.CLOSED, actor)
+    return session
 
 
 def stop_session(session: Session, actor: Actor, why: str) -> bool:
     """An operator ended it: later steps are refused, a call that runs is not cut off. False where it had ended."""
-    return _end(session, Session.Status.STOPPED, actor, why).status == Session.Status.STOPPED
+    return _end(session, Session.Status.STOPPED, actor, why)
 
 
-def _end(session: Session, status: Session.Status, actor: Actor, why: str = "") -> Session:
+def _end(session: Session, status: Session.Status, actor: Actor, why: str = "") -> bool:
+    """The session has ended; whether this ended it."""
     now = timezone.now()
     with transaction.atomic():
         moved = (
@@ -284,7 +286,7 @@ def _end(session: Session, status: Session.Status, actor: Actor, why: str = "") 
         if moved:
             record_event(_EVENTS[status], actor, _subject(session), data={"why": why} if why else None, now=now)
     session.refresh_from_db()
-    return session
+    return bool(moved)
 
 
 def expire_idle(now: dt.datetime, idle: dt.timedelta, limit: int = 500) -> int:
