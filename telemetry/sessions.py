@@ -20,6 +20,7 @@ from telemetry.prices import cost_of
 from telemetry.recorder import SYSTEM, Actor, Ruling, Subject, record_event
 from telemetry.redaction import redact, redact_text
 from telemetry.tokens import ESTIMATE, REPORTED, estimate_tokens
+from telemetry.visible import visible
 
 CUT_OFF_AFTER = dt.timedelta(minutes=15)
 CUT_OFF = "outcome_unknown"
@@ -134,11 +135,16 @@ def _row(session: Session, said: Said, now: dt.datetime) -> Step:
         role=said.role,
         channel=said.channel,
         input_text=_storable(shown.value["input_text"]),
-        selected_tool=said.tool_name[:64],
+        selected_tool=shown_name(said.tool_name),
         tool_args=_without_nul(shown.value["tool_args"]),
         masked_paths=[_storable(path) for path in shown.masked_paths],
         began_at=now,
     )
+
+
+def shown_name(text: str) -> str:
+    """A tool's name as it may be stored: of one that no tool has, secrets are masked and odd characters escaped."""
+    return visible(redact_text(text, 64))[:64]
 
 
 def _storable(text: str) -> str:
@@ -189,7 +195,7 @@ def end_step(begun: BegunStep, end: StepEnd, now: dt.datetime) -> Step | None:
                 "cost": step.cost_est or Decimal(0),
                 "violations": step.violations,
                 "now": now,
-                "tool": end.tool_ran,
+                "tool": shown_name(end.tool_ran),
                 "labels": sorted(end.labels),
             },
         )

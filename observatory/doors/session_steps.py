@@ -20,7 +20,7 @@ from observatory.doors.rendering import answered
 from observatory.reported_steps import Reported, report, reported
 from observatory.session_steps import say, step_of
 from telemetry.models import Step
-from telemetry.sessions import Said, reported_tokens
+from telemetry.sessions import Said, reported_tokens, shown_name
 from telemetry.trace_context import continue_or_start
 from tools.contract import Door, Outcome, Stop, ToolCall
 from tools.in_session import InSession
@@ -122,7 +122,7 @@ def _beyond(call: ToolCall, answer: Outcome | Stop) -> dict[str, Any]:
     """A step that there is none of, in a step's shape: it has no number, and is counted as refused."""
     said = call.in_session.said
     assert said
-    step = Step(role=said.role, channel=said.channel, selected_tool=said.tool_name[:64], number=0)
+    step = Step(role=said.role, channel=said.channel, selected_tool=shown_name(said.tool_name), number=0)
     step.decision, step.reason, step.error = answer.reason.decision, answer.reason.code, STEP_LIMIT[1]
     return step.as_json() | {"step_id": None, "number": None} | _for_the_caller(answer)
 

@@ -1,7 +1,7 @@
 """Sessions of the harness: opened, looked at, closed."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError
@@ -17,6 +17,7 @@ from observatory.doors.parameters import member_text, number, refuse_other_membe
 from observatory.doors.problem import Refusal
 from observatory.session_opening import Wanted, opened, shown
 from telemetry.models import Session
+from telemetry.redaction import redact_text
 from telemetry.sessions import close_session, find
 from tools.in_session import is_session_name
 from tools.scopes import Scope
@@ -60,9 +61,16 @@ def _wanted(body: Mapping[str, Any]) -> Wanted:
         policy = SessionPolicy.from_json(body.get("policy"))
     except ValueError as problem:
         raise Refusal("invalid_parameter", str(problem)) from None
+    _refuse_secrets([session_id, *texts.values(), *(policy.allowlist or ()), *policy.blocklist])
     return Wanted(
         session_id, **texts, policy=policy, guardrails=body.get("guardrails"), reported=body.get("reported", False)
     )
+
+
+def _refuse_secrets(names: Iterable[str]) -> None:
+    """Names are stored as they are, shown and compared: what looks like a secret must not come in as one."""
+    if any(redact_text(name, len(name) + 1) != name for name in names):
+        raise Refusal("invalid_parameter", "A name in the session holds what looks like a secret or an address.")
 
 
 def _own(request: Request, session_id: str) -> Session:

@@ -19,7 +19,7 @@ from telemetry.delivery.sending import send_due
 from telemetry.log_lines import OneLine
 from telemetry.metrics.late_spans import whole_minute
 from telemetry.metrics.rollups import roll_up
-from telemetry.models import AlertNotification, AlertRule, Payload, RollupWatermark, Span, SpanExport
+from telemetry.models import AlertNotification, AlertRule, Payload, RollupWatermark, Session, Span, SpanExport, Step
 from telemetry.otel.export import send_spans_on
 from telemetry.recorder import SYSTEM
 from tests.answering import answering
@@ -92,6 +92,29 @@ def call_with_it_everywhere(caller, world, server):
     caller.get(f"/actions/{CANARY}")
 
 
+def step_with_it_everywhere(caller):
+    """What is said, called, named, refused, withheld and reported in sessions, under each mode."""
+    for mode in ("advisory", "mixed", "hard_gate"):
+        name = f"{caller.key.agent.name}-{mode}"
+        opened = caller.post("/sessions", {"session_id": name, "model": "m", "guardrails": {"mode": mode}})
+        assert opened.status_code == 201
+        for role in ("user", "tool"):
+            caller.post(f"/sessions/{name}/steps", {"role": role, "input_text": TEXT})
+        for tool, args in (("notes.add", {"note": TEXT}), ("notes.add", {"note": 1, CANARY: TEXT}), (CANARY, {"note": TEXT})):
+            call = {"role": "assistant", "input_text": TEXT, "tool_name": tool, "tool_args": args}
+            caller.post(f"/sessions/{name}/steps", call)
+        caller.get(f"/sessions/{name}")
+    for wrong in ({"session_id": CANARY}, {"model": CANARY}, {"policy": {"blocklist": [MAIL]}}, {"upstream": CANARY}):
+        assert caller.post("/sessions", {"model": "m"} | wrong).status_code == 400
+    name = f"{caller.key.agent.name}-reported"
+    caller.post("/sessions", {"session_id": name, "model": "m", "reported": True})
+    signal = dict.fromkeys(("provider", "metric", "stage", "fingerprint", "reason"), TEXT) | {"kinds": {CANARY: 1}}
+    told = {"output_text": TEXT, "error": TEXT, "reason": CANARY, "guardrail_signals": [signal]}
+    for decision in ("ok", "error", TEXT):
+        call = {"role": "assistant", "tool_name": CANARY, "tool_args": {"note": TEXT}, "input_text": TEXT}
+        caller.post(f"/sessions/{name}/steps", call | {"outcome": told | {"decision": decision}})
+
+
 def report_with_it_everywhere(caller):
     """Every text of a span, in spans that are kept and in spans that are refused, through both doors."""
     now = timezone.now().isoformat()
@@ -138,12 +161,16 @@ def test_a_canary_is_only_in_the_payload_table_and_there_encrypted(world, outsid
     two_phases = world.caller(world.two_phase(), name="proposing")
     call_with_it_everywhere(caller, world, outside)
     call_with_it_everywhere(two_phases, world, outside)
+    step_with_it_everywhere(caller)
+    step_with_it_everywhere(two_phases)
     report_with_it_everywhere(caller)
     asked_before = len(outside.asked)
     tell_of_it(outside)
     told = outside.asked[asked_before:]
 
     # The test reached what it looks at.
+    assert {"ok", "error", "denied_policy", "denied_schema"} <= set(Step.objects.values_list("decision", flat=True))
+    assert {"guardrail_input", "unknown_tool"} <= set(Step.objects.values_list("reason", flat=True))
     assert Payload.objects.exists()
     assert set(Span.objects.values_list("origin", flat=True)) == {"pipeline", "sdk", "otlp"}
     assert {path for _, path, _, _ in told} == {"/hook", "/v1/traces"}
@@ -159,6 +186,11 @@ def test_a_canary_is_only_in_the_payload_table_and_there_encrypted(world, outsid
         caller.get("/metrics").content.decode(),
         caller.get("/telemetry/metrics?group_by=service,model,tool_name,agent").content.decode(),
         caller.get("/telemetry/alerts").content.decode(),
+        caller.get("/guardrails/health").content.decode(),
+        *(
+            caller.get(f"/sessions/{name}").content.decode()
+            for name in Session.objects.values_list("session_id", flat=True)
+        ),
         b"".join(caller.get("/audit/events").streaming_content).decode(),
         *(str(message.message()) for message in mail.outbox),
         *(str(message.body) + message.subject for message in mail.outbox),
