@@ -144,6 +144,7 @@ SIDEBAR: tuple[tuple[str, tuple[Page, ...]], ...] = (
                 "approvals.view_pendingaction",
             ),
             Page("Sessions", "forum", "admin:telemetry_session_changelist", "telemetry.view_session"),
+            Page("Reports", "summarize", "admin:telemetry_report_changelist", "telemetry.report_session"),
             Page("What happened", "insights", "admin:what_happened", "telemetry.view_span"),
             Page("Audit events", "receipt_long", "admin:telemetry_auditevent_changelist", "telemetry.view_auditevent"),
             Page("Spans", "timeline", "admin:telemetry_span_changelist", "telemetry.view_span"),

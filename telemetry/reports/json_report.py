@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from telemetry.reports.making import Making
 from telemetry.reports.rows import session_head, session_tail, step_row
@@ -13,7 +13,7 @@ from telemetry.reports.summary import Summary
 CONTENT_TYPE = "application/json"
 
 
-def write_json(making: Making, summary: Summary, out: BinaryIO, told: Callable[[int], None]) -> None:
+def write_json(making: Making, summary: Summary, out: IO[bytes], told: Callable[[int], None]) -> None:
     """The whole report is written, a step at a time. `told` hears how many steps are."""
     put = _Putting(out)
     put.text('{"report":')
@@ -38,7 +38,7 @@ def write_json(making: Making, summary: Summary, out: BinaryIO, told: Callable[[
 
 
 class _Putting:
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: IO[bytes]) -> None:
         self._out = out
 
     def text(self, text: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from tempfile import TemporaryFile
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import IO, Any, Self
 
 from celery import current_app
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -84,8 +84,8 @@ def run_report(report_id: str | uuid.UUID, clock: Clock) -> bool:
     report = _claimed(report_id, clock())
     if report is None:
         return False
-    making = Making(Selection(Filters.from_json(report.filters)), report.requester, clock())
     try:
+        making = Making(Selection(Filters.from_json(report.filters)), report.requester, clock())
         with TemporaryFile() as out, _Signs(report, clock) as signs:
             made = write_report(report.format, making, out, signs.progress)
             return _finished(report, making, made, out, clock())
@@ -148,7 +148,7 @@ class _Signs:
                 raise LeaseLost
 
 
-def _finished(report: Report, making: Making, made: Made, out: BinaryIO, now: dt.datetime) -> bool:
+def _finished(report: Report, making: Making, made: Made, out: IO[bytes], now: dt.datetime) -> bool:
     """The file is stored and the report is done, in one transaction with its event."""
     expires_at = now + KEPT_FOR
     with transaction.atomic():

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import xlsxwriter
 
@@ -33,7 +33,7 @@ class Column:
 class Book:
     """A workbook in the making; `close` writes it to the file."""
 
-    def __init__(self, out: BinaryIO, folder: str, made_at: dt.datetime) -> None:
+    def __init__(self, out: IO[bytes], folder: str, made_at: dt.datetime) -> None:
         self._book: Any = xlsxwriter.Workbook(out, OPTIONS | {"tmpdir": folder})
         created = made_at.astimezone(dt.UTC).replace(tzinfo=None)
         self._book.set_properties({"title": "Sessions", "author": "MCP Observatory", "created": created})

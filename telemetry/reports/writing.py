@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from telemetry.models import Report
 from telemetry.recorder import Actor, Subject, record_event
@@ -34,7 +34,7 @@ def nobody_listens(done: int, total: int) -> None:
 
 
 def write_report(
-    format_: str, making: Making, out: BinaryIO, progress: Progress = nobody_listens, most_steps: int | None = None
+    format_: str, making: Making, out: IO[bytes], progress: Progress = nobody_listens, most_steps: int | None = None
 ) -> Made:
     """The file is complete. `progress` hears of every step, and at once of how many there are.
 
@@ -58,7 +58,7 @@ class TooManySteps(Exception):
         self.steps = steps
 
 
-def _made(summary: Summary, out: BinaryIO) -> Made:
+def _made(summary: Summary, out: IO[bytes]) -> Made:
     out.flush()
     return Made(summary.sessions, summary.total.steps, out.seek(0, os.SEEK_END))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from telemetry.models import Session, Step
 from telemetry.reports.making import Making
@@ -56,7 +56,7 @@ _BY_SESSION = (
 
 
 def write_xlsx(
-    making: Making, summary: Summary, out: BinaryIO, told: Callable[[int], None], most_rows: int = MOST_ROWS
+    making: Making, summary: Summary, out: IO[bytes], told: Callable[[int], None], most_rows: int = MOST_ROWS
 ) -> None:
     """The whole report is written. `told` hears how many steps are; packing follows the last."""
     with TemporaryDirectory(prefix="report-") as folder:

@@ -55,7 +55,7 @@ class Command(BaseCommand):
         """The file stands under its name once it is whole; nobody else can read it."""
         with NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as unfinished:
             try:
-                made = write_report(format_, making, unfinished, self._progress())
+                made = write_report(format_, making, unfinished.file, self._progress())
                 unfinished.close()
                 os.replace(unfinished.name, out)
             except BaseException:
