@@ -500,8 +500,9 @@ def test_session_is_closed_when_its_running_steps_have_ended() -> None:
         while not client.calls:
             await asyncio.sleep(0)
         closing = asyncio.create_task(harness.close_session(session))
-        await asyncio.sleep(0)
-        assert (session.status, closing.done()) == ("closed", False)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert (session.status, closing.done(), "close" in client.seen) == ("closed", False, False)
         with pytest.raises(Conflict):
             await harness.execute_step(session, "user", "x")
         go.set()
@@ -528,6 +529,15 @@ def test_step_that_is_cut_off_says_so_and_lets_the_session_close() -> None:
 
     (step,) = asyncio.run(main()).steps
     assert (step.decision, step.reason) == ("error", "outcome_unknown")
+
+
+def test_check_that_fails_lets_nothing_through(caplog: pytest.LogCaptureFixture) -> None:
+    client = sample()
+    half_a_character = {"a": f"{CANARY}\ud800"}
+    session, step = asyncio.run(one_step(MCPHarness(client, "gpt-4"), "assistant", "go", "add", half_a_character))
+    assert (step.decision, step.reason, client.calls) == ("error", "internal_error", [])
+    assert (step.error, session.status) == ("A check failed (UnicodeEncodeError).", "closed")
+    assert CANARY not in caplog.text
 
 
 def test_records_are_json() -> None:

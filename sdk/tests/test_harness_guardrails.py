@@ -222,6 +222,14 @@ def test_text_too_long_to_read_is_a_doubt_that_denies() -> None:
     assert recorded.decision == "ok"
 
 
+def test_deep_values_are_read_to_the_bottom() -> None:
+    deep: Any = [MAIL]
+    for _ in range(900):
+        deep = [deep]
+    (step,) = run(mixed(), ("assistant", "go", "echo", {"say": deep})).steps
+    assert step.reason == "guardrail_input"
+
+
 def test_long_texts_are_read_whole() -> None:
     (step,) = run(mixed(), ("assistant", "go", "echo", {"say": "a " * 200_000 + MAIL})).steps
     assert step.reason == "guardrail_input"

@@ -19,7 +19,7 @@ except ImportError as missing:
 
 LARGEST_MESSAGE_BYTES = 8 * 1024 * 1024
 _MOST_PAGES = 100
-# Frames hold what is said: the package's own debugging lines are never written, whoever asks for them.
+# The package's own debugging lines hold headers and frames: they are never written, whoever asks for them.
 _quiet = logging.getLogger("mcp_observatory.websocket")
 _quiet.setLevel(logging.WARNING)
 
@@ -84,6 +84,7 @@ async def _websocket(
         open_timeout=timeout_s,
         close_timeout=1,
         max_size=LARGEST_MESSAGE_BYTES,
+        compression=None,
         proxy=None,
         logger=_quiet,
     ) as socket:
