@@ -15,10 +15,8 @@ from telemetry.published_prices import maker_of
 from telemetry.sessions import keep_signals, open_session
 from tools.guardrail_screens import description_of, of_descriptions, session_screen
 from tools.models import PolicyRevision
-from tools.session_policy import SessionPolicy, judge, network_of
+from tools.session_policy import DEFAULT_STEPS, SessionPolicy, judge, network_of
 from tools.snapshot import KeyView, Snapshot, ToolView
-
-DEFAULT_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
