@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +79,14 @@ def test_basic_session_of_the_seed(mcp: WebSocketMCP) -> None:
     assert (session.total_tokens_in, session.total_tokens_out) == (step.tokens_in, step.tokens_out)
     assert step.latency_ms == session.total_latency_ms > 0
     assert mcp.is_left()
+
+
+def test_example_of_the_readme_runs_as_it_stands(mcp: WebSocketMCP, capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", readme.partition("\n# Run\n")[2], re.DOTALL | re.MULTILINE)
+    assert program.count("ws://localhost:8080/mcp") == 1
+    exec(program.replace("ws://localhost:8080/mcp", mcp.url), {})
+    assert capsys.readouterr().out.startswith("ok {")
 
 
 def test_policy_guards_of_the_seed(mcp: WebSocketMCP) -> None:
