@@ -92,18 +92,19 @@ def _signal(told: Mapping[str, Any]) -> dict[str, Any]:
     reason = seen(str(told.get("reason") or ""), 120)
     reused = (reason or "Reused") if told.get("reused") else ""
     kinds = _kinds(told.get("kinds"))
+    figures = seen(f"score {score}, allowed {told.get('threshold')}", 60)
     if score is None:
         words = f"could not say{f' ({reason})' if reason and not reused else ''}; doubt is a violation"
     elif kinds:
-        words = f"found {kinds}: score {score}, allowed {told.get('threshold')}"
+        words = f"found {kinds}: {figures}"
     else:
-        words = f"score {score}, allowed {told.get('threshold')}" if score else "nothing"
+        words = figures if score else "nothing"
     return {
         "provider": seen(str(told.get("provider") or "?"), 40),
         "category": CATEGORIES.get(str(told.get("metric")), seen(str(told.get("metric") or ""), 40)),
         "stage": str(told.get("stage") or ""),
         "where": STAGES.get(str(told.get("stage")), seen(str(told.get("stage") or ""), 20)),
-        "words": visible(words),
+        "words": words,
         "violated": violated,
         "denies": violated and bool(told.get("denies")),
         "reused": reused,
