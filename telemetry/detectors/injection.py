@@ -26,10 +26,21 @@ class Injection(LocalDetector):
     category = Category.INJECTION
 
     def _find(self, text: str) -> Iterator[Finding]:
-        yield from _said_in(text)
-        yield from _spaced_out(text)
-        yield from _hidden(text)
-        yield from _encoded(text)
+        return _apart([*_said_in(text), *_spaced_out(text), *_hidden(text), *_encoded(text)])
+
+
+def _apart(findings: list[Finding]) -> Iterator[Finding]:
+    """Of findings of one kind that overlap the surest, then the first."""
+    kept: Finding | None = None
+    for finding in sorted(findings, key=lambda one: (one.kind, one.start, -one.score)):
+        if kept is not None and finding.kind == kept.kind and finding.start < kept.end:
+            kept = finding if finding.score > kept.score else kept
+            continue
+        if kept is not None:
+            yield kept
+        kept = finding
+    if kept is not None:
+        yield kept
 
 
 def _said_in(text: str) -> Iterator[Finding]:

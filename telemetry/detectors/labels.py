@@ -8,7 +8,8 @@ from collections.abc import Iterable
 _BEFORE = 40
 _AFTER = 16
 _JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_WORD = re.compile(r"[^\W\d_]+")
+# Letters among digits are of a hash, not a word.
+_WORD = re.compile(r"(?<!\d)[^\W\d_]++(?!\d)")
 
 
 def is_labelled(text: str, start: int, end: int, labels: Iterable[str]) -> bool:
@@ -16,8 +17,16 @@ def is_labelled(text: str, start: int, end: int, labels: Iterable[str]) -> bool:
 
     Names in code are words too: `userPhone`, `national_insurance_number`.
     """
-    around = f"{_words(text[max(0, start - _BEFORE) : start])}|{_words(text[end : end + _AFTER])}"
-    return any(f" {label} " in around for label in labels)
+    return has_one(around(text, start, end), labels)
+
+
+def around(text: str, start: int, end: int) -> str:
+    """The words on both sides of a place, for `has_one`."""
+    return f"{_words(text[max(0, start - _BEFORE) : start])}|{_words(text[end : end + _AFTER])}"
+
+
+def has_one(words: str, labels: Iterable[str]) -> bool:
+    return any(f" {label} " in words for label in labels)
 
 
 def _words(text: str) -> str:

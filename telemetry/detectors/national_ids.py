@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -36,7 +36,7 @@ from stdnum.us import itin, ssn
 from stdnum.za import idnr as za_idnr
 
 from telemetry.detectors.detector import Finding
-from telemetry.detectors.labels import is_labelled
+from telemetry.detectors.labels import around, has_one
 
 _LABELLED = 0.95
 _STRONG = 0.9
@@ -217,11 +217,17 @@ def _pattern(shape: str) -> str:
     return "".join(f"{_LETTER_OR_DIGIT.get(char, re.escape(char))}{{{len(list(run))}}}" for char, run in groupby(shape))
 
 
-# The longest first. `\n` in JSON is a line's end, not a letter.
+def _any_of(shapes: Iterable[str]) -> str:
+    """The longest first, so that no number is taken for its beginning."""
+    return "|".join(_pattern(shape) for shape in sorted(shapes, key=lambda shape: (-len(shape), shape)))
+
+
+# Behind each look ahead, which most words and short numbers don't pass, stand the shapes. `\n` in JSON is a line's end.
 _SHAPED = re.compile(
     r"(?:(?<![\w.+/@-])|(?<=\\[nrt]))(?:"
-    + "|".join(_pattern(shape) for shape in sorted(_IDS, key=lambda shape: (-len(shape), shape)))
-    + r")(?!\w|[-+/.@]\w)"
+    rf"(?=[0-9](?:[ .+-]?[0-9A-Za-z]){{8}})(?:{_any_of(shape for shape in _IDS if shape[0] == '9')})"
+    rf"|(?=[A-Za-z]{{1,6}}[ -]?[0-9])(?:{_any_of(shape for shape in _IDS if shape[0] == 'A')})"
+    r")(?!\w|[-+/.@]\w)"
 )
 _SHAPE = str.maketrans(
     {**{str(digit): "9" for digit in range(10)}, **{chr(code): "A" for code in (*range(65, 91), *range(97, 123))}}
@@ -235,13 +241,19 @@ def national_ids_in(text: str) -> Iterator[Finding]:
         number, (start, end) = match[0], match.span()
         if " " in number and _is_part_of_a_row(text, start, end):
             continue
-        known = _IDS[number.translate(_SHAPE)]
-        valid = [one for one in known if _is_valid(one, number)]
-        labelled = next((one for one in valid if is_labelled(text, start, end, one.labels)), None)
-        if labelled is not None:
-            yield Finding(labelled.kind, start, end, _LABELLED)
-        elif found := next((one for one in valid if number.translate(_SHAPE) in one.distinct), None):
-            yield Finding(found.kind, start, end, found.score)
+        shape, words = number.translate(_SHAPE), around(text, start, end)
+        # Check digits cost more than words: most numbers have neither.
+        for known, is_labelled in _likely(shape, words):
+            if _is_valid(known, number):
+                yield Finding(known.kind, start, end, _LABELLED if is_labelled else known.score)
+                break
+
+
+def _likely(shape: str, words: str) -> Iterator[tuple[NationalId, bool]]:
+    """Which ones it may be: those whose label is there, then those that need none."""
+    labelled = [known for known in _IDS[shape] if has_one(words, known.labels)]
+    yield from ((known, True) for known in labelled)
+    yield from ((known, False) for known in _IDS[shape] if shape in known.distinct and known not in labelled)
 
 
 def _is_valid(one: NationalId, number: str) -> bool:

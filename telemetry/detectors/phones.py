@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import phonenumbers
 
@@ -32,11 +33,11 @@ _FEWEST_DIGITS, _MOST_DIGITS = 7, 16
 
 def phones_in(text: str, region: str | None) -> Iterator[Finding]:
     """Numbers with + of any country; without it those of the region, if they are grouped or labelled as one."""
-    looks = 0
+    looks, lengths = 0, _lengths(region)
     for match in _CANDIDATE.finditer(text):
         if (region is None and match[0][0] != "+") or _DATE.match(match[0]):
             continue
-        for candidate in _candidates(text, *match.span()):
+        for candidate in _candidates(text, *match.span(), lengths):
             looks += 1
             if looks > _MOST_LOOKS:
                 return
@@ -45,13 +46,23 @@ def phones_in(text: str, region: str | None) -> Iterator[Finding]:
                 break
 
 
-def _candidates(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=8)
+def _lengths(region: str | None) -> frozenset[int]:
+    """How many digits a number of this region has, with the one or two by which it is dialled inside the country."""
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region, None) if region else None
+    lengths = metadata.general_desc.possible_length if metadata and metadata.general_desc else ()
+    return frozenset(length + more for length in lengths for more in range(3))
+
+
+def _candidates(text: str, start: int, end: int, lengths: frozenset[int]) -> Iterator[tuple[int, int]]:
     """All of it; where + or a label says that a number begins, less and less: what follows it may be digits too."""
     groups = [match.span() for match in _GROUP.finditer(text, start, end)]
+    if text[start] == "(" and ")" not in text[start:end]:
+        start += 1
     is_told = text[start] == "+" or is_labelled(text, start, end, _LABELS)
-    if len(groups) == 1 and not is_told:
-        return
     digits = sum(stop - begin for begin, stop in groups)
+    if not is_told and (len(groups) == 1 or digits not in lengths):
+        return
     for begin, stop in reversed(groups):
         if digits < _FEWEST_DIGITS:
             return

@@ -113,7 +113,7 @@ _ISSUED = re.compile(
     r"|(?:6011|62[0-9]{2}|65[0-9]{2}|64[4-9][0-9]|352[89]|35[3-8][0-9])[0-9]{12}"
 )
 _NO_DIGIT = re.compile(r"[ -]")
-_MORE_BEFORE, _MORE_BEHIND = re.compile(r"[0-9][ -]\Z"), re.compile(r"[ -][0-9]{4}")
+_MORE_BEFORE, _MORE_BEHIND = re.compile(r"[0-9][ -]\Z"), re.compile(r"[ -](?:[0-9]{4}|[0-9]{1,3}[ -][0-9])")
 
 
 def _cards_in(text: str) -> Iterator[Finding]:

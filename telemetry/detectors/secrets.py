@@ -36,7 +36,7 @@ class Secrets(LocalDetector):
         for form in _LOOKED_FOR:
             judge = _JUDGES.get(form.name, _vendors_own)
             for start, end in form.spans(text):
-                if named[start] or named[end - 1]:
+                if 1 in named[start:end]:
                     continue
                 if score := judge(text, start, end):
                     named[start:end] = b"\1" * (end - start)
@@ -48,7 +48,7 @@ _KINDS = {"secret": "assigned-secret"}
 
 _FILLER = re.compile(
     r"example|sample|placeholder|change[-_]?me|dummy|redacted|masked|your[-_ ]|insert"
-    r"|\.\.\.|…|xxxx|\*\*\*|[<>{}]|\$[({A-Z]|%\(",
+    r"|\.\.\.|…|xxxx|\*\*\*|^[<{]|<\w|\{\w*\}|\$[({A-Z]|%\(",
     re.IGNORECASE,
 )
 # Longer values are judged by their beginning.
@@ -132,7 +132,7 @@ def _assigned(text: str, start: int, end: int) -> float:
     if parted is None or _CURSOR.search(text, max(0, start - 16), start):
         return _NOT
     name, given = text[start : parted.start()], text[parted.end() : end]
-    value = given.strip(_UNQUOTED)
+    value = given.strip(_UNQUOTED).rstrip(">)}]")
     is_quoted = given[:1] in _UNQUOTED
     if not is_quoted and _CODE.search(value[:_ENOUGH]):
         return _NOT

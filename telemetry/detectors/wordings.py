@@ -48,7 +48,7 @@ def wording(kind: str, score: float, *parts: str | int) -> Wording:
     """`parts`: words, the most between, words, and so on; words stand one beside the other in a string."""
     steps = tuple(tuple(part.split()) for part in parts[::2] if isinstance(part, str))
     gaps = tuple(part for part in parts[1::2] if isinstance(part, int))
-    if len(steps) != len(gaps) + 1:
+    if len(steps) != len(gaps) + 1 or len(steps) + len(gaps) != len(parts):
         raise ValueError("words and numbers take turns")
     return Wording(kind, score, steps, gaps)
 

@@ -25,7 +25,10 @@ from tests.telemetry.detectors.injected import BENIGN, POSITIVES
 from tests.telemetry.detectors.ordinary import lines, prose
 from tests.telemetry.detectors.people import people
 
-SEED = 20261129
+# The second: in the held-out half of the first a fault showed, which then was no longer held out.
+SEED = 20261130
+# Attacks can't be made anew: which of them were held out stays.
+_SPLIT = 20261129
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "detectors.md"
 # As an installation has them at first: a score above is a violation.
 THRESHOLDS = {Category.PII: 0.5, Category.SECRETS: 0.5, Category.INJECTION: 0.6}
@@ -77,7 +80,7 @@ def half(samples: Iterable[Sample], *, held_out: bool) -> list[Sample]:
     chosen = []
     for key in sorted(by_kind):
         mixed = by_kind[key]
-        random.Random(SEED).shuffle(mixed)
+        random.Random(_SPLIT).shuffle(mixed)
         middle = len(mixed) // 2
         chosen += mixed[middle:] if held_out else mixed[:middle]
     return chosen
