@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
@@ -25,6 +26,7 @@ from telemetry.admin.base import ReadOnlyAdmin
 from telemetry.admin.session_page import labels_shown, story
 from telemetry.admin.time_filter import TimeRangeFilter
 from telemetry.models import Session, Step
+from telemetry.reports.requested import MAY_REPORT
 from telemetry.sessions import stop_session
 from telemetry.wording import ago, seen
 
@@ -93,6 +95,7 @@ class SessionAdmin(ReadOnlyAdmin, ActsAdmin):
     search_fields = ("session_id",)
     search_help_text = "Part of a session id or of an agent's name, or the whole trace id of a step."
     ordering = ("-created_at", "id")
+    list_before_template = "telemetry/sessions_top.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         found: QuerySet[Session] = super().get_queryset(request)
@@ -129,6 +132,7 @@ class SessionAdmin(ReadOnlyAdmin, ActsAdmin):
             "stop_page": reverse("admin:telemetry_session_stop", args=[session.pk])
             if session.is_open and _may_stop(request)
             else "",
+            "report_page": _report_page(request, session),
             "history": events_about(self.subject_kind, str(session.pk))
             if request.user.has_perm("telemetry.view_auditevent")
             else "",
@@ -212,6 +216,14 @@ class SessionAdmin(ReadOnlyAdmin, ActsAdmin):
 
     class Media:
         css = {"all": ["observatory/policy.css", "observatory/sessions.css"]}
+
+
+def _report_page(request: HttpRequest, session: Session) -> str:
+    """Where a report of this session is asked for; nothing for those who make none."""
+    if not request.user.has_perm(MAY_REPORT):
+        return ""
+    about = {"session": session.session_id, "agent": session.agent}
+    return f"{reverse('admin:telemetry_report_add')}?{urlencode(about)}"
 
 
 def _may_stop(request: HttpRequest) -> bool:

@@ -316,6 +316,16 @@ def test_a_step_that_runs_says_so(world, olga):
     assert "The model asked for slow" in step_in(page, 2)
 
 
+@pytest.mark.parametrize(("group", "may"), [(OPERATORS, True), (AUDITORS, True), (POLICY_EDITORS, False)])
+def test_a_report_of_a_session_is_asked_for_from_its_page(world, group, may):
+    session, client = made("run:1"), signed_in(world.person("pat", group))
+    link = "/admin/telemetry/report/add/?session=run%3A1&amp;agent=billing-agent"
+    assert (link in page_of(client, session)) is may
+    assert ("/admin/telemetry/report/add/" in client.get(LIST).content.decode()) is may
+    if may:
+        assert 'value="run:1"' in client.get(link.replace("&amp;", "&")).content.decode()
+
+
 def test_a_session_that_is_not_there_is_not_found(world, olga):
     for name in ("7d3c7b8e-0000-4000-8000-000000000000", "nonsense"):
         for path in ("change/", "stop/"):
