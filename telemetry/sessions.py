@@ -326,6 +326,12 @@ def end_cut_off(now: dt.datetime, limit: int = 500) -> int:
     return ended
 
 
+def forget_signals(limit: int = 5_000) -> int:
+    """What was kept to be said again in sessions that have ended is gone, so much at a time; how many."""
+    over = KeptSignal.objects.exclude(session__status=Session.Status.OPEN).values("pk")[:limit]
+    return KeptSignal.objects.filter(pk__in=over).delete()[0]
+
+
 def reported_tokens(value: object) -> int | None:
     """A count of tokens as an agent sent it, or None. Raises ValueError with a sentence."""
     if value is None:

@@ -15,7 +15,7 @@ from telemetry.models import Heartbeat, Payload, Span
 from telemetry.otel.export import send_spans_on
 from telemetry.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
 from telemetry.reports import requested
-from telemetry.sessions import end_cut_off, expire_idle
+from telemetry.sessions import end_cut_off, expire_idle, forget_signals
 
 __all__ = ("BEAT", "BEAT_STALE")
 
@@ -48,8 +48,9 @@ def drop_rollups() -> int:
 
 @shared_task(name="telemetry.expire_sessions")
 def expire_sessions() -> int:
-    """Sessions that are idle, and steps that were cut off, have ended."""
+    """Sessions that are idle, and steps that were cut off, have ended; what ended ones had kept is gone."""
     now = timezone.now()
+    forget_signals()
     return end_cut_off(now) + expire_idle(now, dt.timedelta(seconds=settings.SESSION_IDLE_S))
 
 

@@ -98,7 +98,7 @@ def _call(request: Request, session_id: str, said: Said) -> ToolCall:
 def _rendered(call: ToolCall, answer: Answer | None) -> Response:
     """The step, with the tool's own output for the caller; a problem document where there is no step."""
     step = step_of(call)
-    if step is not None:
+    if step is not None and step.ended_at is not None:
         return _traced(call, step.as_json() | _for_the_caller(answer))
     if isinstance(answer, Outcome | Stop) and answer.reason.code == STEP_LIMIT[0]:
         return _traced(call, _beyond(call, answer))

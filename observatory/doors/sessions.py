@@ -12,17 +12,24 @@ from rest_framework.views import APIView
 
 from observatory.doors import openapi_sessions as openapi
 from observatory.doors.body import json_object
-from observatory.doors.key_authentication import caller_of, snapshot_of
+from observatory.doors.key_authentication import caller_of, record_refusal, snapshot_of
 from observatory.doors.parameters import member_text, number, refuse_other_members, refuse_unknown
 from observatory.doors.problem import Refusal
+from observatory.pipeline import through
+from observatory.records import Stopwatch
 from observatory.session_opening import Wanted, opened, shown
 from telemetry.models import Session
 from telemetry.redaction import redact_text
 from telemetry.sessions import close_session, find
+from telemetry.trace_context import continue_or_start
+from tools.contract import Door, Stop, ToolCall
 from tools.in_session import is_session_name
 from tools.scopes import Scope
 from tools.session_policy import SessionPolicy
+from tools.stages.kill_switch import KillSwitchGuard
+from tools.stages.rate_limit import RateLimit
 
+STAGES_OF_OPENING = (RateLimit(), KillSwitchGuard())
 STEPS_A_PAGE = 200
 _MEMBERS = ("session_id", "model", "provider", "policy", "guardrails", "upstream", "reported")
 _LONGEST = {"model": 120, "provider": 40, "upstream": 40}
@@ -36,6 +43,7 @@ class SessionsView(APIView):
     @openapi.open_session
     def post(self, request: Request) -> Response:
         wanted = _wanted(json_object(request))
+        _refuse_where_none_may_be_opened(request)
         try:
             found = opened(wanted, caller_of(request), snapshot_of(request), timezone.now())
         except ValueError as problem:
@@ -43,6 +51,18 @@ class SessionsView(APIView):
         except IntegrityError:
             raise Refusal("session_exists") from None
         return Response(shown(found.session) | {"tools_discovered": found.tools}, status=201)
+
+
+def _refuse_where_none_may_be_opened(request: Request) -> None:
+    """Opening reads every tool that the key sees: it counts towards the key's rate, and a frozen agent opens none."""
+    now = timezone.now()
+    call = ToolCall(
+        "", {}, Door.SESSION, continue_or_start(None), now, key=caller_of(request), snapshot=snapshot_of(request)
+    )
+    answer = through(STAGES_OF_OPENING, call, Stopwatch())
+    if isinstance(answer, Stop):
+        record_refusal(caller_of(request), answer.code, request.path)
+        raise Refusal(answer.code, answer.detail, **answer.facts)
 
 
 def _wanted(body: Mapping[str, Any]) -> Wanted:

@@ -293,3 +293,138 @@ def test_proposals_and_commits_are_steps_too(world):
     found = Session.objects.get()
     assert (found.total_steps, found.tools_called) == (3, ["send_message"])
     assert token["commit_token"] not in str([step.__dict__ for step in Step.objects.all()])
+
+
+def test_a_call_over_mcp_that_names_its_session_is_a_step_of_it(caller):
+    opened(caller, policy={"blocklist": ["create_ticket"]})
+
+    def called(tool, arguments):
+        meta = {"org.mcp-observatory/sessionId": "demo_session"}
+        params = {"name": tool, "arguments": arguments, "_meta": meta}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        return caller.post("/mcp", message).json()["result"]
+
+    assert called("search_customer", {"query": "acme"})["isError"] is False
+    assert called("create_ticket", {"customer_id": 1, "title": "Printer"})["structuredContent"]["code"] == (
+        "session_blocklist"
+    )
+    assert [step.decision for step in Step.objects.order_by("number")] == ["ok", "denied_policy"]
+
+
+def test_opening_counts_and_a_frozen_agent_opens_and_steps_nothing(world):
+    from telemetry.recorder import SYSTEM
+    from tools.actions.switches import engage
+    from tools.models import KillSwitch
+
+    caller = world.caller(world.allowing(*SEED_TOOLS), rate="2/m")
+    opened(caller)
+    opened(caller, session_id="two")
+    assert opened(caller, session_id="three", status=429)["code"] == "rate_limited"
+    other = world.caller(caller.key.policy, name="other-agent")
+    opened(other)
+    engage(KillSwitch(scope="agent", agent=other.key.agent, reason="an incident"), SYSTEM)
+    assert opened(other, session_id="two", status=423)["code"] == "frozen"
+    assert stepped(other, "user", "hello", status=423)["code"] == "frozen"
+    assert search(other)["reason"] == "frozen"
+
+
+def test_what_was_kept_is_forgotten_once_the_session_is_over(caller):
+    from telemetry.models import KeptSignal
+    from telemetry.tasks import expire_sessions
+
+    opened(caller)
+    search(caller)
+    expire_sessions()
+    assert KeptSignal.objects.exists()
+    caller.post("/sessions/demo_session/close", {})
+    expire_sessions()
+    assert not KeptSignal.objects.exists()
+
+
+def test_a_session_that_nobody_uses_ends_and_says_so(caller, settings):
+    from telemetry.tasks import expire_sessions
+
+    opened(caller)
+    stepped(caller, "user", "hello")
+    settings.SESSION_IDLE_S = 0
+    expire_sessions()
+    assert Session.objects.get().status == "expired"
+    assert AuditEvent.objects.filter(type="session.expired").count() == 1
+    assert stepped(caller, "user", "hello?", status=409)["code"] == "session_closed"
+    expire_sessions()
+    assert AuditEvent.objects.filter(type="session.expired").count() == 1
+
+
+def test_a_step_that_was_cut_off_is_ended_as_unknown(caller):
+    import datetime as dt
+
+    from django.utils import timezone
+
+    from telemetry.sessions import CUT_OFF_AFTER, Said, begin_step
+    from telemetry.tasks import expire_sessions
+
+    opened(caller)
+    begun = begin_step(Session.objects.get(), Said("assistant", "llm_to_tool", "", "create_ticket", {}), timezone.now())
+    assert begun
+    expire_sessions()
+    assert Step.objects.get().ended_at is None
+    Step.objects.update(began_at=timezone.now() - CUT_OFF_AFTER - dt.timedelta(seconds=1))
+    expire_sessions()
+    step = Step.objects.get()
+    assert (step.decision, step.reason) == ("error", "outcome_unknown")
+    assert Session.objects.get().total_steps == 1
+
+
+def test_steps_that_ran_elsewhere_are_told_and_run_nothing(caller, world):
+    assert opened(caller, reported=True)["tools_discovered"] == []
+    outcome = {
+        "decision": "ok",
+        "output_text": "Mail bo@example.com",
+        "latency_ms": 12.5,
+        "guardrail_signals": [
+            {
+                "provider": "pii",
+                "metric": "pii",
+                "stage": "output",
+                "score": 1.0,
+                "violated": True,
+                "kinds": {"email": 1},
+            }
+        ],
+    }
+    args = {"customer_id": world.acme.pk, "title": "Printer"}
+    told = stepped(caller, tool="their.tool", args=args, outcome=outcome, tokens_in=3, tokens_out=4)
+    assert (told["decision"], told["latency_ms"], told["violations"]) == ("ok", 12.5, 1)
+    assert "bo@example.com" not in told["output_text"]
+    denied = stepped(caller, tool="their.tool", args={}, outcome={"decision": "denied_policy", "reason": "no_network"})
+    assert (denied["decision"], denied["reason"]) == ("denied_policy", "no_network")
+    assert search(caller, status=409)["code"] == "session_reported"
+    assert stepped(caller, "user", "hello", status=409)["code"] == "session_reported"
+    opened(caller, session_id="here")
+    refused = stepped(caller, "user", "hello", session="here", outcome={"decision": "ok"}, status=409)
+    assert refused["code"] == "session_reported"
+    found = Session.objects.get(session_id="demo_session")
+    assert (found.total_steps, found.tools_called, found.total_violations) == (2, ["their.tool"], 1)
+    assert not Span.objects.filter(tool_name="their.tool").exists()
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {},
+        5,
+        {"decision": "great"},
+        {"decision": "ok", "latency_ms": -1},
+        {"decision": "ok", "latency_ms": True},
+        {"decision": "ok", "output_text": 5},
+        {"decision": "ok", "guardrail_signals": [5]},
+        {"decision": "ok", "guardrail_signals": [{}] * 101},
+        {"decision": "ok", "more": 1},
+        {"decision": "ok", "dry_run": "yes"},
+    ],
+)
+def test_a_report_that_can_not_be_read_is_refused_and_is_no_step(caller, outcome):
+    opened(caller, reported=True)
+    answer = caller.post("/sessions/demo_session/steps", {"role": "user", "outcome": outcome})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
+    assert Session.objects.get().steps_begun == 0
