@@ -523,6 +523,27 @@ def test_session_is_closed_when_its_running_steps_have_ended() -> None:
     asyncio.run(main())
 
 
+def test_client_is_closed_also_where_closing_is_given_up() -> None:
+    async def main() -> None:
+        client = sample()
+        harness = MCPHarness(client, "gpt-4")
+        session = await harness.start_session()
+        running = asyncio.create_task(harness.execute_step(session, "assistant", "go", "hanging"))
+        while not client.calls:
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(harness.close_session(session))
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert client.seen[-1] == "close"
+        running.cancel()
+        await asyncio.wait({running})
+        assert (await one_step(harness, "user", "x"))[1].decision == "ok"
+
+    asyncio.run(main())
+
+
 def test_step_that_is_cut_off_says_so_and_lets_the_session_close() -> None:
     async def main() -> MCPSession:
         client = sample()

@@ -96,8 +96,8 @@ class LocalSessions:
             step = begun(asked)
             deny(step, *STEP_LIMIT)
             return step
+        step = begun(asked, run.begun + 1)
         run.begun += 1
-        step = begun(asked, run.begun)
         session.steps.append(step)
         run.running += 1
         run.idle.clear()
@@ -121,9 +121,11 @@ class LocalSessions:
         if run is None or run.session is not session or not session.is_open:
             return
         session.status = "closed"
-        if run.running:
-            await run.idle.wait()
-        await self._end(run)
+        try:
+            if run.running:
+                await run.idle.wait()
+        finally:
+            await self._end(run)
         log.info("session %s is closed, after %d steps", session.session_id, len(session.steps))
 
     def _new(self, session_id: str) -> MCPSession:

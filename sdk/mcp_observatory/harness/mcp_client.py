@@ -72,7 +72,7 @@ class MCPClient:
     async def connect(self) -> None:
         """The connection is open. Raises NotReachable after the last try."""
         async with self._turn:
-            if self._connection is not None and not self._connection.is_over:
+            if self._is_alive():
                 return
             await self._end()
             for attempt in range(self._retries + 1):
@@ -98,11 +98,15 @@ class MCPClient:
             await self._end()
 
     async def _connected(self) -> Connection:
-        if self._connection is not None and self._connection.is_over:
+        if self._connection is not None and not self._is_alive():
             await self.connect()
         if self._connection is None:
             raise NotReachable(0, "not_reachable", "Not reachable", "The client is not connected.")
         return self._connection
+
+    def _is_alive(self) -> bool:
+        is_kept = self._owner is not None and not self._owner.done()
+        return is_kept and self._connection is not None and not self._connection.is_over
 
     async def _end(self) -> None:
         owner, self._owner, self._connection = self._owner, None, None
@@ -114,8 +118,8 @@ class MCPClient:
         """The connection is open, or why not."""
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[Connection] = loop.create_future()
-        self._over = over = asyncio.Event()
-        owner = asyncio.create_task(self._own(ready, over))
+        self._over = asyncio.Event()
+        owner = asyncio.create_task(self._own(ready, self._over))
         try:
             self._connection = await asyncio.wait_for(asyncio.shield(ready), self._timeout_s)
         except (Exception, asyncio.CancelledError) as failure:
@@ -138,9 +142,6 @@ class MCPClient:
         except Exception as failure:
             if not ready.done():
                 ready.set_exception(failure)
-        finally:
-            if self._over is over:
-                self._connection = None
 
 
 def _check(url: str) -> None:

@@ -47,7 +47,7 @@ class Reported:
 
     def tell(self, step: MCPStep) -> None:
         """The step is told soon. Masked already, so that the server sees no more than a record would."""
-        if self._waiting.qsize() >= MOST_WAITING:
+        if self._telling.done() or self._waiting.qsize() >= MOST_WAITING:
             self._session.reports_lost += 1
             return
         self._waiting.put_nowait(_report(step))
