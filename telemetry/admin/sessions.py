@@ -99,7 +99,8 @@ class SessionAdmin(ReadOnlyAdmin, ActsAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         found: QuerySet[Session] = super().get_queryset(request)
-        is_list = request.resolver_match is not None and request.resolver_match.url_name.endswith("changelist")
+        match = request.resolver_match
+        is_list = match is not None and match.url_name == "telemetry_session_changelist"
         return found.defer(*_LARGE) if is_list else found
 
     def get_search_results(
