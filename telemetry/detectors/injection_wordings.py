@@ -33,6 +33,7 @@ _LOOK = "read open cat load fetch access dump retrieve copy"
 _NOT = "not don't never dont mustn't shouldn't"
 
 _OVERRIDE = (
+    wording("override", 0.85, "override overrule supersede* replace* revoke*", 2, _PREVIOUS, 2, _ORDERS),
     wording("override", 0.9, _IGNORE, 3, _PREVIOUS, 3, _ORDERS),
     wording("override", 0.8, _IGNORE, 2, "all any every your system developer* safety", 2, _ORDERS),
     wording("override", 0.8, _IGNORE, 3, _ORDERS, 3, "above before earlier previously given gave received prior"),
@@ -203,6 +204,17 @@ _ROLES = (
         1,
         "prompt instructions text policy",
     ),
+    wording(
+        "prompt-extraction",
+        0.75,
+        "first initial earliest exact",
+        0,
+        "instructions message prompt",
+        1,
+        "you",
+        2,
+        "received given got",
+    ),
     wording("prompt-extraction", 0.75, "what", 1, "were are is", 0, "your", 2, "instructions prompt"),
     wording("prompt-extraction", 0.75, "repeat output print", 2, "words text everything sentences", 2, "above before"),
 )
@@ -283,7 +295,7 @@ _CONCEALMENT = (
     ),
     wording("concealment", 0.7, "no", 0, "need", 0, "to", 0, "bother tell inform ask", 1, _PERSON),
     wording("concealment", 0.7, "no", 0, "reference", 1, "this", 3, "answer reply response"),
-    wording("concealment", 0.7, "nobody one", 0, "notice*"),
+    wording("concealment", 0.7, "so", 1, "nobody one", 0, "notices notice"),
     wording("concealment", 0.7, "refrain", 1, "disclosing mentioning telling", 4, _PERSON),
     wording("concealment", 0.7, _NOT, 1, "log record", 1, "this", 0, "action step call", 5, "report tell mention"),
 )
@@ -340,6 +352,7 @@ _POISONING = (
 )
 _UNBOUND = "restriction* limit* filter* guideline* rules moral* censorship boundaries ethical ethics inhibition*"
 _JAILBREAK = (
+    wording("jailbreak", 0.75, "you you're", 2, "longer", 1, "bound restricted limited constrained", 3, _UNBOUND),
     wording("jailbreak", 0.9, "do", 0, "anything", 0, "now"),
     wording("jailbreak", 0.7, "you you're", 1, "dan stan"),
     wording("jailbreak", 0.75, "god sudo jailbreak dan unrestricted unfiltered", 0, "mode"),
@@ -447,6 +460,18 @@ MARKS = (
         *("instruction", "directive", " task", " order"),
     ),
     _mark(
+        "override",
+        0.75,
+        r"\b(?:disregard|ignore|forget)\b[^.!?]{0,60}\btasks?\b\W{1,5}instead\b",
+        "instead",
+    ),
+    _mark(
+        "role-spoofing",
+        0.75,
+        r"-{2,8} ?end (?:of )?(?:the )?(?:user|system|untrusted)?'?s? ?(?:input|prompt|message|instructions?) ?-{2}",
+        *("-end", "- end"),
+    ),
+    _mark(
         "chat-template",
         0.9,
         r"<\|[ ]?(?:im_start|im_end|system|user|assistant|endoftext|begin_of_text|end_of_text|start_header_id|"
@@ -471,7 +496,8 @@ MARKS = (
     _mark(
         "role-spoofing",
         0.7,
-        r"\[system(?: (?:note|message|prompt|override)[^\]]{0,40}\]|\]\()|(?:begin|end) system (?:message|prompt)",
+        r"\[system(?: (?:note|message|prompt|override|update|alert)[^\]]{0,40}\]|\]\()"
+        r"|(?:begin|end) system (?:message|prompt)",
         "[system",
         " system ",
     ),

@@ -16,22 +16,20 @@ from telemetry.detectors.lookalikes import as_read
 
 # What a sentence may point at, and which is one word to a wording.
 URL, MAIL, FILE, NUMBER = "@url", "@mail", "@file", "@number"
-_WORD = r"(?P<word>[^\W_]+(?:['’][^\W_]+)?)"
-_NUMBER = r"(?P<number>\b[a-z]{0,2}[0-9]{6}\w*)"
+_WORD = r"[^\W_]+(?:['’][^\W_]+)?"
 # Where a sentence ends, or code parts one thing from the next.
-_STOP = r"""(?P<end>[.!?。！？](?!\w)|[{};]|["'] ?[,:])"""
-_PLAIN = re.compile(f"{_NUMBER}|{_WORD}|{_STOP}")
-_RICH = re.compile(
-    r"(?P<url>https?://[^\s]+)"
-    r"|(?P<file>(?:~|\$home|%userprofile%|/root|/home/[\w.-]{1,32})/[\w./-]+|/etc/(?:passwd|shadow|sudoers)\b"
+_STOP = r"""[.!?。！？](?!\w)|[{};]|["'] ?[,:]"""
+_IS_FILE = re.compile(
+    r"(?:~|\$home|%userprofile%|/root|/home/[\w.-]{1,32})/[\w./-]+|/etc/(?:passwd|shadow|sudoers)\b"
     r"|(?<![\w.*])\.(?:env|netrc|npmrc|pypirc|pgpass|ssh|aws|gnupg|kube|git-credentials)\b[\w/.-]*"
-    r"|\bid_(?:rsa|dsa|ecdsa|ed25519)\b|/proc/self/environ|\bauthorized_keys\b)"
-    r"|(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64})"
-    f"|{_NUMBER}|{_WORD}|{_STOP}"
+    r"|\bid_(?:rsa|dsa|ecdsa|ed25519)\b|/proc/self/environ|\bauthorized_keys\b"
 )
-_MAY_BE_RICH = re.compile(r"://|@|[~$%/.][a-z]|id_|_keys")
-# One sentence ends where the next begins; a wording does not go on in it.
-_END = ""
+_PLAIN = re.compile(f"{_WORD}|{_STOP}")
+_PLACES = rf"https?://[^\s]+|{_IS_FILE.pattern}"
+_WITH_PLACES = re.compile(f"{_PLACES}|{_WORD}|{_STOP}")
+_WITH_MAIL = re.compile(rf"{_PLACES}|(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]{{1,64}}\.[\w.-]{{1,64}}|{_WORD}|{_STOP}")
+_MAY_HAVE_PLACES = re.compile(r"://|[~$%/.][a-z]|id_|_keys")
+_IS_NUMBER = re.compile(r"[a-z]{0,2}[0-9]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,8 @@ class Found:
 
 # (which wording, which of its steps); of one wording the last step first, so that no word takes two steps at once.
 _Steps = tuple[tuple[int, int], ...]
+# A wording does not go on in the next sentence.
+_END: _Steps = ((-1, -1),)
 
 
 @dataclass(slots=True)
@@ -94,24 +94,36 @@ class Wordings:
 
     def find(self, read: str) -> Iterator[Found]:
         """Every wording in a text as `as_read` gives it, where its last word ends."""
+        pattern = _tokens_of(read)
+        found = list(self._among(pattern.findall(read)))
+        if found:
+            # Most texts hold none, and positions cost more than words.
+            spans = [match.span() for match in pattern.finditer(read)]
+            yield from (Found(one.kind, spans[first][0], spans[last][1], one.score) for one, first, last in found)
+
+    def _among(self, words: list[str]) -> Iterator[tuple[Wording, int, int]]:
+        """Each wording with the numbers of its first and last word."""
         reached: dict[tuple[int, int], tuple[int, int]] = {}
-        for place, (word, start, end) in enumerate(_words(read)):
-            if word == _END:
+        for place, word in enumerate(words):
+            steps = self._steps(word)
+            if steps is _END:
                 reached.clear()
                 continue
-            for number, step in self._steps(word):
-                begun = start
+            for number, step in steps:
+                one, begun = self.wordings[number], place
                 if step:
                     last, begun = reached.get((number, step - 1), (-100, 0))
-                    if place - last > self.wordings[number].gaps[step - 1] + 1:
+                    if place - last > one.gaps[step - 1] + 1:
                         continue
-                one = self.wordings[number]
                 if step + 1 == len(one.steps):
-                    yield Found(one.kind, begun, end, one.score)
+                    yield one, begun, place
                 else:
                     reached[number, step] = (place, begun)
 
-    def _steps_of(self, word: str) -> _Steps:
+    def _steps_of(self, token: str) -> _Steps:
+        word = _meaning(token)
+        if word is None:
+            return _END
         found = self._exact.get(word, ())
         for length in self._lengths:
             if length > len(word):
@@ -122,13 +134,21 @@ class Wordings:
         return found
 
 
-def _words(read: str) -> Iterator[tuple[str, int, int]]:
-    pattern = _RICH if _MAY_BE_RICH.search(read) else _PLAIN
-    for match in pattern.finditer(read):
-        name = match.lastgroup
-        if name == "word":
-            yield match[0].replace("’", "'"), match.start(), match.end()
-        elif name == "end":
-            yield _END, match.start(), match.end()
-        else:
-            yield f"@{name}", match.start(), match.end()
+def _tokens_of(read: str) -> re.Pattern[str]:
+    """The least that this text needs."""
+    if "@" in read:
+        return _WITH_MAIL
+    return _WITH_PLACES if _MAY_HAVE_PLACES.search(read) else _PLAIN
+
+
+def _meaning(token: str) -> str | None:
+    """The word, or what it points at; None for a sentence's end."""
+    if not token[0].isalnum() and re.fullmatch(_STOP, token):
+        return None
+    if token.startswith(("http://", "https://")):
+        return URL
+    if _IS_FILE.fullmatch(token):
+        return FILE
+    if "@" in token:
+        return MAIL
+    return NUMBER if _IS_NUMBER.match(token) else token.replace("’", "'")
