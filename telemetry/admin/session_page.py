@@ -52,6 +52,7 @@ def story(session: Session, user: Any, page: int, now: dt.datetime) -> dict[str,
     """Everything that the page shows of the session. `page` counts from 1; one that is not there is the nearest."""
     pages = max(-(-session.steps_begun // STEPS_A_PAGE), 1)
     page = min(max(page, 1), pages)
+    sees_steps = user.has_perm("telemetry.view_step")
     counted = list(
         session.steps.order_by()
         .values("decision")
@@ -73,8 +74,9 @@ def story(session: Session, user: Any, page: int, now: dt.datetime) -> dict[str,
         "decisions": [_decided(row["decision"]) | {"steps": row["steps"]} for row in counted],
         "page": page,
         "pages": pages,
-        "steps": _steps(session, user, page),
-        "waterfall": _waterfall(session, now),
+        "steps": _steps(session, user, page) if sees_steps else [],
+        "sees_steps": sees_steps,
+        "waterfall": _waterfall(session, now) if sees_steps else {},
     }
 
 

@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
+from telemetry.connections import release_connection
 from telemetry.detectors.detector import MOST_FINDINGS, Detection, Detector, DetectorUnavailable, Finding
 from telemetry.guardrail_acts import settings_in_force
 from telemetry.guardrails import MODES, OFF, Guardrails
@@ -95,6 +96,9 @@ def try_page(request: HttpRequest, site: AdminSite) -> HttpResponse:
 
 def ask(detector: Detector, text: str) -> Said:
     """Nothing of the text is in `why`, and nothing of it is logged."""
+    if detector.is_remote:
+        # Nothing is held while somebody else thinks.
+        release_connection()
     began = time.perf_counter()
     found, why = None, ""
     try:

@@ -146,7 +146,13 @@ def test_links_are_for_those_who_may_follow_them(world, olga):
         assert link in page, link
         assert olga.get(re.search(rf'href="([^"]*{re.escape(link)}[^"]*)"', page)[1]).status_code == 200, link
     reader = world.person("rita")
-    reader.user_permissions.add(Permission.objects.get(codename="view_session", content_type__app_label="telemetry"))
+    may = Permission.objects.filter(content_type__app_label="telemetry")
+    reader.user_permissions.add(may.get(codename="view_session"))
+    page = page_of(signed_in(reader), session)
+    assert "You may see the session, and not its steps." in page
+    assert "I look for ACME" not in page
+    assert 'class="took' not in page
+    reader.user_permissions.add(may.get(codename="view_step"))
     page = page_of(signed_in(reader), session)
     for link in ("/span/trace/", "/pendingaction/", "/revisions/", "/tools/agent/", "?subject=", "/stop/"):
         assert link not in page, link
