@@ -89,8 +89,8 @@ def _session(wanted: Wanted, key: KeyView, guardrails: Guardrails, now: dt.datet
 def _configuration(session: Session, wanted: Wanted, key: KeyView, snapshot: Snapshot) -> dict[str, Any]:
     """Everything that decides what a step comes to, as far as it is a setting. The same gives the same hash."""
     policy = snapshot.policy_of(key)
-    revision = policy.revision.id if policy and policy.revision else None
-    digest = PolicyRevision.objects.filter(pk=revision).values_list("digest", flat=True).first()
+    revision = policy.revision if policy else None
+    digest = PolicyRevision.objects.values_list("digest", flat=True).get(pk=revision.id) if revision else ""
     return {
         "model": session.model,
         "provider": session.provider,
@@ -98,7 +98,7 @@ def _configuration(session: Session, wanted: Wanted, key: KeyView, snapshot: Sna
         "guardrails": session.guardrails,
         "upstream": wanted.upstream,
         "reported": wanted.reported,
-        "key_policy": digest or "",
+        "key_policy": digest,
         "detectors": [
             {"name": one.name, "version": one.version, "category": str(one.category)} for one in snapshot.detectors
         ],

@@ -176,7 +176,7 @@ class Screen:
         )
 
     def _unavailable(self, stage: str, content: str) -> Iterator[Signal]:
-        """What a session asked to be looked for, and nobody here can: said, and under a hard gate a denial."""
+        """What a session asked to be looked for, and nobody here can: said, and a denial where it is a gate."""
         for category in sorted(self.guardrails.asked_for - {str(detector.category) for detector in self.detectors}):
             yield Signal(
                 provider="none",
@@ -184,7 +184,7 @@ class Screen:
                 stage=stage,
                 score=None,
                 threshold=self.guardrails.thresholds[category],
-                denies=self.guardrails.mode == HARD_GATE,
+                denies=self.guardrails.denies(category),
                 fingerprint=fingerprint("none", category, SUITE, self.model, self.rules_hash),
                 reason="unavailable: no detector of this kind is installed",
                 content=content,

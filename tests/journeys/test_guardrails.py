@@ -191,14 +191,25 @@ def test_a_tool_that_instructs_the_model_refuses_the_session_at_its_preflight(ca
     assert without["status"] == "open"
 
 
-def test_what_nobody_can_look_for_is_said_and_denies_only_under_a_hard_gate(caller):
-    for name, mode, decision in (("a", "advisory", "ok"), ("b", "mixed", "ok"), ("c", "hard_gate", "denied_policy")):
-        opened(caller, session_id=name, **guarded(mode, custom=0.5))
-        step = search(caller, session=name)
-        told = [s for s in step["guardrail_signals"] if s["metric"] == "custom"]
-        assert told
-        assert all(s["score"] is None and s["reason"].startswith("unavailable") for s in told)
-        assert step["decision"] == decision
+@pytest.mark.parametrize(
+    ("mode", "category", "decision"),
+    [
+        ("advisory", "custom", "ok"),
+        ("mixed", "custom", "ok"),
+        ("hard_gate", "custom", "denied_policy"),
+        ("advisory", "injection", "ok"),
+        ("mixed", "injection", "denied_policy"),
+        ("hard_gate", "injection", "denied_policy"),
+    ],
+)
+def test_what_nobody_can_look_for_is_said_and_denies_where_it_is_a_gate(caller, mode, category, decision):
+    GuardrailSettings.objects.update_or_create(id=1, defaults={"switched_off": ["injection"]})
+    opened(caller, **guarded(mode, **{category: 0.5}))
+    step = search(caller)
+    told = [s for s in step["guardrail_signals"] if s["metric"] == category]
+    assert told
+    assert all(s["score"] is None and s["reason"].startswith("unavailable") for s in told)
+    assert step["decision"] == decision
 
 
 def test_no_text_of_a_session_is_kept_in_full(caller):
