@@ -59,8 +59,11 @@ def _is_laxer(name: str, was: Any, is_now: Any) -> bool:
     return bool(is_now > was)
 
 
-def save_settings(wanted: GuardrailSettings, actor: Actor, now: dt.datetime) -> bool:
-    """These settings hold from now on; False where nothing differs. Raises ValidationError. Locks: the row."""
+def save_settings(seen: GuardrailSettings, wanted: GuardrailSettings, actor: Actor, now: dt.datetime) -> bool:
+    """These settings hold from now on; False where nothing differs. Locks: the row.
+
+    Raises ValidationError, also where they are not any more as they were seen: what was agreed to is another change.
+    """
     wanted.pk = 1
     wanted.full_clean(validate_unique=False, validate_constraints=False)
     unknown = sorted(set(wanted.switched_off) - set(by_name()) - set(settings_in_force().switched_off))
@@ -69,6 +72,8 @@ def save_settings(wanted: GuardrailSettings, actor: Actor, now: dt.datetime) -> 
     with transaction.atomic():
         GuardrailSettings.objects.get_or_create(pk=1)
         before = GuardrailSettings.objects.select_for_update().get(pk=1)
+        if differences(seen, before):
+            raise ValidationError("Somebody changed the settings meanwhile. Look at them again.")
         changed = differences(before, wanted)
         if not changed:
             return False

@@ -106,7 +106,7 @@ class GuardrailSettingsAdmin(ActsAdmin):
                 raise PermissionDenied
             if form.is_valid():
                 asks = self._asks(request, before, form.instance)
-                if asks is None and self._saved(request, form):
+                if asks is None and self._saved(request, before, form):
                     return redirect(PAGE)
         context = {
             **self.admin_site.each_context(request),
@@ -141,9 +141,9 @@ class GuardrailSettingsAdmin(ActsAdmin):
         sentences = [(name in names, _sentence(name, *pair)) for name, pair in changed.items()]
         return {"agreed": change, "sentences": sorted(sentences, key=lambda pair: not pair[0])}
 
-    def _saved(self, request: HttpRequest, form: Any) -> bool:
+    def _saved(self, request: HttpRequest, before: GuardrailSettings, form: Any) -> bool:
         try:
-            changed = save_settings(form.instance, operator_of(request), timezone.now())
+            changed = save_settings(before, form.instance, operator_of(request), timezone.now())
         except ValidationError as refused:
             form.add_error(None, refused)
             return False

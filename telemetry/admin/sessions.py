@@ -187,7 +187,7 @@ class SessionAdmin(ReadOnlyAdmin, ActsAdmin):
 
     @display(description="Steps")
     def steps_seen(self, session: Session) -> SafeString:
-        return format_html('<span class="moment">{} of {}</span>', session.steps_begun, session.max_steps)
+        return format_html('<span class="moment">{} / {}</span>', session.steps_begun, session.max_steps)
 
     @display(description="Violations", label={"some": "danger"})
     def violations_label(self, session: Session) -> tuple[str, str] | str:

@@ -229,7 +229,7 @@ def test_the_list_is_searched_and_filtered(world, olga):
     }.items():
         assert found_by(olga, query) == names, query
     page = olga.get(LIST).content.decode()
-    for words in ("12 of 40", "support-agent", "private_data", "gpt-4o"):
+    for words in ("12 / 40", "support-agent", "private_data", "gpt-4o"):
         assert words in page
 
 
