@@ -10,11 +10,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from telemetry.child_spans import ChildSpans
-from tools.in_session import InSession
 from tools.reasons import Reason, reason
 
 if TYPE_CHECKING:
     from telemetry.guardrails import Signal
+    from telemetry.models import Session, Step
+    from telemetry.sessions import BegunStep, Said
     from telemetry.trace_context import TraceContext
     from tools.cancellation import Cancellation
     from tools.policy.evaluator import Decision
@@ -60,6 +61,17 @@ class Permit:
     tool_version_id: int
     args_digest: str
     fence: int
+
+
+@dataclass(slots=True)
+class InSession:
+    """A call's place in a session, shared by every copy of the call. `said` is what the door knows beside the call."""
+
+    said: Said | None = None
+    session: Session | None = None
+    begun: BegunStep | None = None
+    # As it was recorded.
+    ended: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from telemetry.models import Session
 from telemetry.models.session import SESSION_ID_PATTERN
-from telemetry.sessions import BegunStep, Said, begin_step, find
+from telemetry.sessions import Said, begin_step, find
+from tools.contract import ToolCall
 from tools.session_policy import SessionPolicy, channel_of
 
 if TYPE_CHECKING:
-    from telemetry.models import Session, Step
-    from tools.contract import ToolCall
     from tools.snapshot import ToolView
 
 _NAME = re.compile(SESSION_ID_PATTERN)
 UNTRUSTED_TEXT, PRIVATE_DATA = "untrusted_text", "private_data"
 # Stops before the session guard that are steps of the session all the same: its story would lack what was tried.
 TOLD_AS_STEPS = frozenset({"unknown_tool", "tool_quarantined", "frozen"})
-
-
-@dataclass(slots=True)
-class InSession:
-    """Shared by every copy of a call. `said` is what the door knows of the step beside the call."""
-
-    said: Said | None = None
-    session: Session | None = None
-    begun: BegunStep | None = None
-    # As it was recorded.
-    ended: Step | None = None
 
 
 def is_session_name(text: str) -> bool:

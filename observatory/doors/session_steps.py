@@ -22,8 +22,7 @@ from observatory.session_steps import say, step_of
 from telemetry.models import Step
 from telemetry.sessions import Said, reported_tokens, shown_name
 from telemetry.trace_context import continue_or_start
-from tools.contract import Door, Outcome, Stop, ToolCall
-from tools.in_session import InSession
+from tools.contract import Door, InSession, Outcome, Stop, ToolCall
 from tools.scopes import Scope
 from tools.session_policy import STEP_LIMIT, channel_of
 
