@@ -38,6 +38,7 @@ BROWSERS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
+OFFICES = ("soffice", "libreoffice", "/Applications/LibreOffice.app/Contents/MacOS/soffice")
 # Runs before the page's own scripts: a violation of the Content Security Policy becomes a console error.
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -156,6 +157,19 @@ def node() -> str:
     except NotInstalled as problem:
         _not_run(f"NODE TESTS NOT RUN: {problem}. Node.js comes with requirements/dev.txt; or set NODE", "REQUIRE_NODE")
         raise AssertionError from problem
+
+
+@pytest.fixture(scope="session")
+def soffice() -> str:
+    """The path of an installed LibreOffice; SOFFICE names one."""
+    given = os.environ.get("SOFFICE")
+    for name in [given] if given else OFFICES:
+        if found := shutil.which(name):
+            return found
+    _not_run(
+        "OFFICE TESTS NOT RUN: no LibreOffice. Debian: apt install libreoffice-calc; or set SOFFICE", "REQUIRE_OFFICE"
+    )
+    raise AssertionError
 
 
 @pytest.fixture(scope="session")

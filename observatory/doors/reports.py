@@ -32,8 +32,8 @@ from telemetry.reports.writing import CONTENT_TYPES, TooManySteps, record_made, 
 from tools.scopes import Scope
 from tools.snapshot import KeyView
 
-# A minute's work, or nearly: what takes longer is made by a worker.
-MOST_STEPS = 200_000
+# About a minute of work: what takes longer is made by a worker.
+MOST_STEPS = 100_000
 
 
 class JSONReportView(APIView):

@@ -153,7 +153,7 @@ class ReportAdmin(ReadOnlyAdmin, ActsAdmin):
             if self.has_add_permission(request)
             else "",
         }
-        return TemplateResponse(request, "telemetry/report.html", context, headers={"Cache-Control": "no-store"})
+        return TemplateResponse(request, "telemetry/report.html", context)
 
     def download(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         report = self._report(request, object_id)
