@@ -57,10 +57,12 @@ def _lengths(region: str | None) -> frozenset[int]:
 def _candidates(text: str, start: int, end: int, lengths: frozenset[int]) -> Iterator[tuple[int, int]]:
     """All of it; where + or a label says that a number begins, less and less: what follows it may be digits too."""
     groups = [match.span() for match in _GROUP.finditer(text, start, end)]
+    digits = sum(stop - begin for begin, stop in groups)
+    if digits < _FEWEST_DIGITS:
+        return
     if text[start] == "(" and ")" not in text[start:end]:
         start += 1
     is_told = text[start] == "+" or is_labelled(text, start, end, _LABELS)
-    digits = sum(stop - begin for begin, stop in groups)
     if not is_told and (len(groups) == 1 or digits not in lengths):
         return
     for begin, stop in reversed(groups):

@@ -111,9 +111,9 @@ UNITS = [
 def _seconds(detector: Detector, text: str) -> float:
     rounds = []
     for _ in range(2):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         detector.detect(text)
-        rounds.append(time.perf_counter() - begin)
+        rounds.append(time.thread_time() - begin)
     return min(rounds)
 
 
