@@ -1,6 +1,7 @@
 """One kept connection a thread, and what became of a request: answered, never sent, or lost on the way."""
 
 import contextlib
+import encodings.idna  # noqa: F401 (connecting imports it: a child forked meanwhile would wait for ever for its lock)
 import http.client
 import os
 import selectors
@@ -11,6 +12,8 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from mcp_observatory.forking import survives_fork
 
 LARGEST_ANSWER_BYTES = 8 * 1024 * 1024
 LONGEST_IDLE_S = 20.0
@@ -103,11 +106,18 @@ class _Kept:
 
 
 class Connections:
-    """Sends requests to one address; safe to share between threads. Follows no redirect, reads no proxy settings."""
+    """Sends requests to one address; safe to share between threads. Follows no redirect, reads no proxy settings.
+
+    A forked child opens its own: the parent's are the parent's, and whichever thread held their lock is not here.
+    """
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._tls = ssl.create_default_context() if address.secure else None
+        self.after_fork()
+        survives_fork(self)
+
+    def after_fork(self) -> None:
         self._thread = threading.local()
         self._lock = threading.Lock()
         self._all: weakref.WeakSet[_Kept] = weakref.WeakSet()

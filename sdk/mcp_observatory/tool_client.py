@@ -3,7 +3,6 @@
 import json
 import random as randomness
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -56,8 +55,8 @@ class ToolClient:
         self._timeout_s = timeout_s
         self._patience = Patience(retries, sleep, random)
         self._connections = Connections(self._address)
-        self._listing_lock = threading.Lock()
-        self._listing: tuple[str, bytes] | None = None  # ETag and body
+        # ETag and body; read and replaced whole, so without a lock, which a forked child could find held.
+        self._listing: tuple[str, bytes] | None = None
 
     def __repr__(self) -> str:
         return f"ToolClient({str(self._address)!r})"
@@ -76,8 +75,7 @@ class ToolClient:
 
     def list_tools(self) -> list[dict[str, Any]]:
         """What this key may see. A listing that did not change is not sent again; the caller may alter what it gets."""
-        with self._listing_lock:
-            known = self._listing
+        known = self._listing
         headers = {"If-None-Match": known[0]} if known else {}
         answer = self._send(self._request("GET", "/mcp/tools", headers=headers), Repeat.READS)
         body = known[1] if answer.status == 304 and known else answer.body
@@ -86,8 +84,7 @@ class ToolClient:
             raise _unreadable(answer, acts=False)
         tag = answer.headers.get("etag")
         if answer.status != 304 and tag and tag.isascii() and tag.isprintable():
-            with self._listing_lock:
-                self._listing = (tag, body)
+            self._listing = (tag, body)
         return tools
 
     def call(

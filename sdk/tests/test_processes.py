@@ -14,7 +14,7 @@ from mcp_observatory.exporters import HttpExporter
 from scripted_server import Scripted, ScriptedServer
 
 PREFACE = """
-import multiprocessing, os, sys, threading, time
+import faulthandler, multiprocessing, os, sys, threading, time
 from mcp_observatory import instrument
 from mcp_observatory.exporters import HttpExporter
 
@@ -28,14 +28,18 @@ def call(name):
 
 
 def run(url: str, program: str, **more: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PREFACE + textwrap.dedent(program), url],
-        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ.get("PATH", "")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            [sys.executable, "-c", PREFACE + textwrap.dedent(program), url],
+            env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ.get("PATH", "")},
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        # What it and its children said is the cause.
+        raise AssertionError(f"the program did not end: {(late.stderr or b'').decode()}") from None
 
 
 def names(server: ScriptedServer) -> Counter[str]:
@@ -109,21 +113,43 @@ def test_fork_while_other_threads_count_and_export(server: ScriptedServer) -> No
         def busy():
             while not stop.is_set():
                 call('busy')
-        threads = [threading.Thread(target=busy) for _ in range(3)]
+        # Daemons: a failed assertion ends the program and is told.
+        threads = [threading.Thread(target=busy, daemon=True) for _ in range(3)]
         [thread.start() for thread in threads]
         for _ in range(20):
             child = os.fork()
             if child == 0:
                 call('child')
                 assert interceptor.get_metrics_snapshot()["total_calls"] == 1
-                os._exit(0 if exporter.flush(10) else 9)
-            assert os.waitpid(child, 0)[1] == 0
+                if exporter.flush(30):
+                    os._exit(0)
+                print("the child's span was not sent", exporter.counts, file=sys.stderr, flush=True)
+                faulthandler.dump_traceback()
+                os._exit(9)
+            ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            assert ended == 0, f"the child ended with {ended}"
         stop.set()
         [thread.join() for thread in threads]
         """,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert names(server)["child"] == 20
+
+
+@pytest.mark.parametrize("first", ["call('a'); exporter.flush()", "client.call('search', query='acme')"])
+def test_first_request_imports_nothing(server: ScriptedServer, first: str) -> None:
+    """A child that is forked while another thread imports a module waits for ever when it needs the same."""
+    ended = run(
+        server.url,
+        f"""
+        from mcp_observatory import ToolClient
+        client = ToolClient(sys.argv[1], "key")
+        known = set(sys.modules)
+        {first}
+        print(*sorted(set(sys.modules) - known))
+        """,
+    )
+    assert (ended.returncode, ended.stderr, ended.stdout.strip()) == (0, "", "")
 
 
 def test_forked_child_of_this_process_shares_no_connection(server: ScriptedServer) -> None:

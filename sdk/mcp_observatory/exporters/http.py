@@ -75,11 +75,6 @@ class HttpExporter(BackgroundExporter):
     def disconnect(self) -> None:
         self._connections.close()
 
-    def after_fork(self) -> None:
-        # The parent's connections are the parent's; whichever thread held their lock is not here.
-        self._connections = Connections(self._address)
-        super().after_fork()
-
     def _refused(self, answer: Answer, count: int) -> int:
         """How many of the spans the server refused. Raises what else there is to do."""
         status = answer.status
