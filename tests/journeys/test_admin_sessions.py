@@ -80,6 +80,9 @@ def test_a_session_reads_as_a_story(world, olga):
     }.items():
         for words in said:
             assert words in step_in(page, number), (number, words)
+    mark = '<span class="tag tag-note">Reused from Preflight</span>'
+    ninth = page[page.index('id="step-9"') : page.index('id="step-10"')]
+    assert (ninth.count(mark), page[: page.index('id="step-2"')].count(mark)) == (3, 0)
     assert "tokens in, 64 out" in step_in(page, 2)
     assert "(estimated)" in step_in(page, 3)
     assert "(estimated)" not in step_in(page, 2)
