@@ -14,6 +14,7 @@ from telemetry import trail
 from telemetry.canonical import canonical_bytes
 from telemetry.encryption import open_sealed, seal
 from telemetry.event_types import EVENT_TYPES
+from telemetry.inserting import insert
 from telemetry.metrics.late_spans import mark_late
 from telemetry.models import AuditEvent, Payload, RefusalCount, Span
 from telemetry.partitions import ensure_partitions
@@ -102,7 +103,7 @@ def record_event(  # noqa: PLR0913 (an event is who, what, to what, why and when
         trace_id=trace_id,
         data=_event_data(data) if data else "{}",
     )
-    event.save(force_insert=True)
+    insert(event)
     transaction.on_commit(lambda: trail.write(event.as_line()), robust=True)
     return event
 
@@ -149,7 +150,7 @@ def record_spans(spans: Iterable[Span]) -> None:
     for day in {span.start_time.astimezone(dt.UTC).date() for span in rows}:
         ensure_day(day)
     if len(rows) == 1:
-        rows[0].save(force_insert=True)
+        insert(rows[0])
     else:
         Span.objects.bulk_create(rows)
     mark_late((row.start_time for row in rows), timezone.now())

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+from redis import ConnectionPool, Redis
 
 _INCREMENT = "if redis.call('exists', KEYS[1]) == 1 then return redis.call('incrby', KEYS[1], ARGV[1]) end return false"
 # Counts only what fits, and answers the count (or -1 where it does not fit) and the milliseconds that are left.
@@ -27,6 +28,15 @@ class CountingClient(RedisCacheClient):
         super().__init__(*args, **kwargs)
         self._seen: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._clients: dict[ConnectionPool, Redis] = {}
+
+    def get_client(self, key: Any = None, *, write: bool = False) -> Redis:
+        """One for each pool, safe to share between threads; Django's makes one for each command, which costs more."""
+        pool = self._get_connection_pool(write)
+        found = self._clients.get(pool)
+        if found is None:
+            found = self._clients[pool] = self._client(connection_pool=pool)
+        return found
 
     def add(self, key: Any, value: Any, timeout: Any) -> bool:
         """As Django's. A key that was seen here is known to be there until its time is over."""
