@@ -230,7 +230,8 @@ def _tokens(said: Said, end: StepEnd) -> tuple[int, int, str]:
 
 
 def _to_keep(session: Session, signals: Iterable[Signal]) -> list[KeptSignal]:
-    """What a detector said, once each; not that it could not say."""
+    """What a detector said, once each and in one order, lest two steps wait for each other; not that it could not say.
+    """
     kept = {
         (signal.content, signal.fingerprint): KeptSignal(
             session=session,
@@ -241,7 +242,7 @@ def _to_keep(session: Session, signals: Iterable[Signal]) -> list[KeptSignal]:
         for signal in signals
         if not signal.reused and signal.score is not None
     }
-    return list(kept.values())
+    return [kept[name] for name in sorted(kept)]
 
 
 def keep_signals(session: Session, signals: Iterable[Signal]) -> None:

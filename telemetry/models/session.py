@@ -61,7 +61,8 @@ class Session(models.Model):
     total_latency_us = models.BigIntegerField(default=0)
     total_tokens_in = models.BigIntegerField(default=0)
     total_tokens_out = models.BigIntegerField(default=0)
-    total_cost_est = models.DecimalField(max_digits=16, decimal_places=8, default=0)
+    # Room for as many steps as a session may have, each as dear as one may be: a step that ran must find room.
+    total_cost_est = models.DecimalField(max_digits=20, decimal_places=8, default=0)
     total_violations = models.PositiveIntegerField(default=0)
     tools_called = ArrayField(models.CharField(max_length=64), default=list, help_text="Those that ran, once each.")
     labels = ArrayField(

@@ -428,3 +428,15 @@ def test_a_report_that_can_not_be_read_is_refused_and_is_no_step(caller, outcome
     answer = caller.post("/sessions/demo_session/steps", {"role": "user", "outcome": outcome})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
     assert Session.objects.get().steps_begun == 0
+
+
+def test_sums_have_room_for_the_dearest_steps_that_a_session_may_have(caller, world):
+    """The effect of a call stands in the record whatever its agent says that its tokens were."""
+    opened(caller, policy={"max_steps": 10_000})
+    dearest = search(caller, tokens_in=399_000_000_000)["cost_est"]
+    assert 990_000 < dearest < 1_000_000
+    Session.objects.update(total_steps=9_998, steps_begun=9_998, total_cost_est=int(dearest) * 9_998)
+    args = {"customer_id": world.acme.pk, "title": "Printer"}
+    step = stepped(caller, tool="create_ticket", args=args, tokens_in=399_000_000_000)
+    assert (step["decision"], step["reason"], Ticket.objects.count()) == ("ok", "allowed", 1)
+    assert caller.get("/sessions/demo_session").json()["total_cost_est"] > 9_998 * int(dearest)
