@@ -83,6 +83,7 @@ def test_kinds_may_be_left_out(body: bytes, kinds: dict[str, int]) -> None:
         ((200, {}, b'{"score": -0.1}'), "bad_answer"),
         ((200, {}, b'{"score": NaN}'), "bad_answer"),
         ((200, {}, b'{"score": Infinity}'), "bad_answer"),
+        ((200, {}, b'{"score": 1' + b"0" * 400 + b"}"), "bad_answer"),
         ((200, {}, b'{"score": 0.5, "kinds": ["a"]}'), "bad_answer"),
         ((200, {}, b'{"score": 0.5, "kinds": {"a": -1}}'), "bad_answer"),
         ((200, {}, b'{"score": 0.5, "kinds": {"a": true}}'), "bad_answer"),
