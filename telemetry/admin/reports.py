@@ -104,7 +104,7 @@ class ReportAdmin(ReadOnlyAdmin, ActsAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Report]:
         found: QuerySet[Report] = super().get_queryset(request)
-        return found if request.user.has_perm(MAY_REPORT) else found.filter(requester_id=request.user.pk)
+        return found if request.user.has_perm(MAY_REPORT) else found.filter(requester_id=request.user.pk or 0)
 
     # asking
 

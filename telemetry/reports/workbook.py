@@ -41,12 +41,18 @@ class Book:
         self.title = self._book.add_format({"bold": True, "font_size": 14})
         self.section = self._book.add_format({"bold": True})
         self._moment = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000", "align": "left"})
-        self._money = self._book.add_format({"num_format": "0.00000000"})
+        # Under their headers, which are texts.
+        self._number = self._book.add_format({"align": "left"})
+        self._money = self._book.add_format({"num_format": "0.00000000", "align": "left"})
 
     def sheet(self, name: str, widths: Sequence[int]) -> Any:
         sheet = self._book.add_worksheet(name)
         for place, width in enumerate(widths):
             sheet.set_column(place, place, width)
+        # Printed, it is as wide as one sheet of A3.
+        sheet.set_landscape()
+        sheet.set_paper(8)
+        sheet.fit_to_pages(1, 0)
         return sheet
 
     def put(self, sheet: Any, row: int, values: Sequence[Any], look: Any = None) -> None:
@@ -60,7 +66,7 @@ class Book:
             elif isinstance(value, Decimal):
                 sheet.write_number(row, column, float(value), self._money)
             elif value is not None:
-                sheet.write_number(row, column, value, look)
+                sheet.write_number(row, column, value, look or self._number)
 
     def close(self) -> None:
         self._book.close()
@@ -99,6 +105,7 @@ class Table:
         name = self._name if self._sheets == 1 else f"{self._name} ({self._sheets})"
         self._sheet = self._book.sheet(name, [column.width for column in self._columns])
         self._sheet.freeze_panes(1, 0)
+        self._sheet.repeat_rows(0)
         self._begin(0)
 
     def _begin(self, row: int) -> None:

@@ -162,6 +162,15 @@ def test_who_asked_fetches_it_though_the_permission_is_gone_and_sees_no_other(wo
     assert client.get(mine).status_code == 302
 
 
+def test_the_page_of_a_session_leads_to_its_report(world, alice):
+    page = f"/admin/telemetry/session/{session('mine').pk}/change/"
+    (address,) = re.findall(rf'href="({ADD}[^"]+)"', text_of(alice, page))
+    form = text_of(alice, address.replace("&amp;", "&"))
+    assert 'value="mine"' in form
+    assert 'value="billing-agent"' in form
+    assert ADD not in text_of(signed_in(world.person("edda", POLICY_EDITORS)), page)
+
+
 def test_a_file_that_is_not_there_is_said(alice, rows):
     page = asked(alice)
     answer = alice.get(page.replace("change/", "download/"), follow=True)
