@@ -100,7 +100,8 @@ def step_with_it_everywhere(caller):
         assert opened.status_code == 201
         for role in ("user", "tool"):
             caller.post(f"/sessions/{name}/steps", {"role": role, "input_text": TEXT})
-        for tool, args in (("notes.add", {"note": TEXT}), ("notes.add", {"note": 1, CANARY: TEXT}), (CANARY, {"note": TEXT})):
+        refused = {"note": 1, CANARY: TEXT}
+        for tool, args in (("notes.add", {"note": TEXT}), ("notes.add", refused), (CANARY, {"note": TEXT})):
             call = {"role": "assistant", "input_text": TEXT, "tool_name": tool, "tool_args": args}
             caller.post(f"/sessions/{name}/steps", call)
         caller.get(f"/sessions/{name}")
