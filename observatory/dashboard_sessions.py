@@ -36,8 +36,8 @@ def sessions_of_the_day(user: Any, now: dt.datetime) -> Sessions | None:
         .aggregate(
             open=Count("pk", filter=is_open),
             violated=Count("pk", filter=since & Q(total_violations__gt=0)),
-            refused=Count("pk", filter=since & Q(status=Session.Status.REFUSED)),
-            stopped=Count("pk", filter=since & Q(status=Session.Status.STOPPED)),
+            refused=Count("pk", filter=Q(status=Session.Status.REFUSED)),
+            stopped=Count("pk", filter=Q(status=Session.Status.STOPPED)),
         )
     )
     return Sessions(**found, pages=_pages(now - DAY))

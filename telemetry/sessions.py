@@ -230,7 +230,7 @@ def _tokens(said: Said, end: StepEnd) -> tuple[int, int, str]:
 
 
 def _to_keep(session: Session, signals: Iterable[Signal]) -> list[KeptSignal]:
-    """What a detector said, once each and in one order, lest two steps wait for each other; not that it could not say."""
+    """What a detector said, once each, not that it could not say; in one order, lest two steps wait for each other."""
     kept = {
         (signal.content, signal.fingerprint): KeptSignal(
             session=session,

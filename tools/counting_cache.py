@@ -32,10 +32,10 @@ class CountingClient(RedisCacheClient):
 
     def get_client(self, key: Any = None, *, write: bool = False) -> Redis:
         """One for each pool, safe to share between threads; Django's makes one for each command, which costs more."""
-        pool = self._get_connection_pool(write)
+        pool = self._get_connection_pool(write)  # type: ignore[attr-defined] # Django's, and not in its stubs
         found = self._clients.get(pool)
         if found is None:
-            found = self._clients[pool] = self._client(connection_pool=pool)
+            found = self._clients[pool] = self._client(connection_pool=pool)  # type: ignore[attr-defined] # likewise
         return found
 
     def add(self, key: Any, value: Any, timeout: Any) -> bool:

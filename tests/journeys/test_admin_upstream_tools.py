@@ -199,10 +199,11 @@ def test_tool_page_when_it_is_an_upstreams_offers_no_endpoint_and_leads_there(
     shown = edda.get(address)
     assert not {"url", "method", "secret", "description"} & set(shown.context["adminform"].form.fields)
     assert own_page(tool("count")) in shown.content.decode()
-    settings = {"risk": "high", "network": "no", "timeout_s": "5", "result_limit_bytes": "2048", "enabled": "on"}
+    flows = dict.fromkeys(("network", "brings_untrusted_text", "brings_private_data", "sends_outside"), "no")
+    settings = {"risk": "high", "timeout_s": "5", "result_limit_bytes": "2048", "enabled": "on"} | flows
     assert edda.post(address, settings).status_code == 302
     mine.refresh_from_db()
-    assert mine.risk == "high"
+    assert (mine.risk, mine.sends_outside) == ("high", "no")
     listed = edda.get("/admin/tools/tool/", {"upstream": upstream.name})
     assert [row.name for row in listed.context["cl"].result_list] == ["shelf.count"]
     shelf.offers(count="Counts otherwise.")

@@ -185,7 +185,7 @@ def session(name: str, begun: dt.datetime, status: str = "closed", **fields: Any
 def test_sessions_of_the_day_are_counted_and_each_count_leads_to_its_list(world: Any) -> None:
     now = timezone.now()
     today, before = now - dt.timedelta(hours=23), now - dt.timedelta(hours=25)
-    session("runs", before, "open")
+    session("runs", before, "open", total_violations=1)
     session("well", today)
     session("violated", today, total_violations=2)
     session("refused", today, "refused", total_violations=1)

@@ -5,6 +5,7 @@ from django.db import OperationalError
 
 from observatory import pipeline
 from observatory.demo.models import Ticket
+from telemetry import recorder
 from telemetry.models import AuditEvent, Span
 
 pytestmark = pytest.mark.django_db
@@ -73,16 +74,25 @@ def test_one_rate_that_cannot_be_counted_denies(world, monkeypatch, what):
     assert Ticket.objects.count() == 1
 
 
+def full_for(model):
+    """The disk has no room for rows of this model."""
+    kept = recorder.insert
+
+    def insert(row):
+        if isinstance(row, model):
+            raise OperationalError("disk full")
+        kept(row)
+
+    return insert
+
+
 def test_no_record_no_run(world, monkeypatch):
     """The intent can't be written, so the tool does not run."""
     caller = world.caller(world.allowing())
     arguments = TICKET | {"customer_id": world.acme.pk}
     assert caller.call("create_ticket", arguments).status_code == 200
 
-    def refuse(self, *args, **kwargs):
-        raise OperationalError("disk full")
-
-    monkeypatch.setattr(AuditEvent, "save", refuse)
+    monkeypatch.setattr(recorder, "insert", full_for(AuditEvent))
     answer = caller.call("create_ticket", arguments)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
@@ -92,14 +102,10 @@ def test_no_record_no_run(world, monkeypatch):
 def test_an_outcome_that_cannot_be_recorded_says_so_and_does_not_deny(world, monkeypatch):
     """After the effect nothing denies: the answer says that it ran and was not recorded."""
     caller = world.caller(world.allowing())
-    kept = Span.save
-
-    def refuse(self, *args, **kwargs):
-        raise OperationalError("disk full")
-
-    monkeypatch.setattr(Span, "save", refuse)
+    kept = recorder.insert
+    monkeypatch.setattr(recorder, "insert", full_for(Span))
     answer = caller.call("create_ticket", TICKET | {"customer_id": world.acme.pk}, Idempotency_Key="k")
-    monkeypatch.setattr(Span, "save", kept)
+    monkeypatch.setattr(recorder, "insert", kept)
 
     assert (answer.status_code, answer.json()["code"]) == (502, "outcome_unrecorded")
     assert Ticket.objects.count() == 1
