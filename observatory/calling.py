@@ -62,7 +62,9 @@ def _commit_of(call: ToolCall, key: KeyView, snapshot: Snapshot, tool: ToolView)
     attempt = _attempt(call, key, snapshot, tool)
     if isinstance(attempt, Stop):
         return attempt
-    return commit_in_session(call, lambda: commit(attempt)) if call.session_id is not None else commit(attempt)
+    if call.session_id is None:
+        return commit(attempt)
+    return commit_in_session(call, attempt.proposal_id, lambda: commit(attempt))
 
 
 def _attempt(call: ToolCall, key: KeyView, snapshot: Snapshot, tool: ToolView) -> Attempt | Stop:

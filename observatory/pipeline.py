@@ -14,7 +14,7 @@ from tools import idempotency
 from tools.contract import Execution, Outcome, Pass, Ran, Stage, Stop, ToolCall, Verdict, deny
 from tools.executors import EXECUTORS, dry_run
 from tools.stages.authenticate import Authenticate
-from tools.stages.guardrails import InputGuardrails, screen_output
+from tools.stages.guardrails import InputGuardrails, screen_output, screen_replay
 from tools.stages.idempotency import Idempotency
 from tools.stages.kill_switch import KillSwitchGuard
 from tools.stages.policy_guard import PolicyGuard
@@ -88,6 +88,8 @@ def _stopped(stop: Stop, watch: Stopwatch) -> Outcome:
     if stop.is_unproven:
         count_refusal(stop.code, timezone.now())
         return _answer(stop, watch)
+    if stop.verdict is Verdict.REPLAY:
+        stop = screen_replay(stop)
     facts = record_stop(stop, watch)
     if stop.verdict is Verdict.REPLAY and stop.call and stop.call.intent:
         stop = told_again(stop, timezone.now())

@@ -24,6 +24,7 @@ from tools.key_use import note_use
 from tools.reasons import DRY_RUN, ERROR, HELD, OK, PROPOSED, REPLAYED, Reason, reason
 from tools.result_limit import bounded
 from tools.session_policy import dry_run_text
+from tools.stages.guardrails import WITHHELD
 
 log = logging.getLogger(__name__)
 STOP_EVENTS = {
@@ -33,7 +34,6 @@ STOP_EVENTS = {
     Verdict.PROPOSE: "call.proposed",
 }
 SETTLE_TRIES = 3
-WITHHELD = "output_withheld"
 # OpenTelemetry, semantic conventions of MCP: a tool that answered isError.
 TOOL_ERROR = "tool_error"
 
@@ -184,7 +184,8 @@ def _ruling(call: ToolCall, why: Reason | None) -> Ruling:
 def record_stop(stop: Stop, watch: Stopwatch) -> dict[str, Any]:
     """The stop stands in the record, with what it brings along; the facts that came of that."""
     assert stop.call
-    call, why = stop.call, stop.reason if stop.verdict is not Verdict.REPLAY else reason("idempotent_replay")
+    is_replay = stop.verdict is Verdict.REPLAY and stop.code != WITHHELD
+    call, why = stop.call, reason("idempotent_replay") if is_replay else stop.reason
     watch.detail = stop.detail
     with transaction.atomic():
         begin_late(call, stop.code)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 from django.db import transaction
 from django.utils import timezone
 
+from approvals.models import PendingAction
 from observatory.committed import CommitAnswer
 from observatory.pipeline import through
 from observatory.records import Stopwatch
@@ -14,8 +16,10 @@ from telemetry.guardrails import text_of
 from telemetry.models import Step
 from telemetry.recorder import Ruling, Subject, record_event
 from telemetry.sessions import BegunStep, StepEnd, end_step
-from tools.contract import Pass, Stop, ToolCall
-from tools.reasons import Reason, reason
+from tools.contract import Pass, Stop, ToolCall, deny
+from tools.in_session import policy_of
+from tools.reasons import DRY_RUN, Reason, reason
+from tools.session_policy import dry_run_text
 from tools.stages.guardrails import InputGuardrails
 from tools.stages.kill_switch import KillSwitchGuard
 from tools.stages.rate_limit import RateLimit
@@ -58,24 +62,41 @@ def _ruling(why: Reason) -> Ruling:
     return Ruling(why.decision, why.code)
 
 
-def commit_in_session(call: ToolCall, run: Callable[[], CommitAnswer]) -> CommitAnswer | Stop:
+def commit_in_session(
+    call: ToolCall, proposal_id: uuid.UUID | None, run: Callable[[], CommitAnswer]
+) -> CommitAnswer | Stop:
     """A commit that names a session is a step of it: guarded as one, run, and told as it came out."""
     answer = SessionGuard().check(call)
     if isinstance(answer, Stop) and call.in_session.begun is None:
         return answer
-    committed = run() if isinstance(answer, Pass) else answer
+    committed = _committed(call, proposal_id, run) if isinstance(answer, Pass) else answer
     if call.in_session.begun is not None:
         _end_commit(call.in_session.begun, call, committed)
     return committed
+
+
+def _committed(call: ToolCall, proposal_id: uuid.UUID | None, run: Callable[[], CommitAnswer]) -> CommitAnswer | Stop:
+    """A session commits what was proposed in it, under the same guardrails; one that runs dry commits nothing."""
+    session = call.in_session.session
+    assert session and call.key and call.tool
+    if policy_of(session).dry_run:
+        would = {"call": call.tool_name, "arguments": dict(call.arguments)}
+        return CommitAnswer(reason("dry_run"), "", {"dry_run": True, "would": would})
+    of_this_session = PendingAction.objects.asked_by(call.key.agent_id).filter(session_id=session.session_id)
+    if not of_this_session.filter(pk=proposal_id).exists():
+        return deny("unknown_proposal", "No such proposal was made in this session.", call)
+    return run()
 
 
 def _end_commit(begun: BegunStep, call: ToolCall, came_to: CommitAnswer | Stop) -> None:
     why = came_to.reason
     result = came_to.body.get("result") if isinstance(came_to, CommitAnswer) and came_to.body else None
     with transaction.atomic():
+        is_dry = why.decision == DRY_RUN
         end = StepEnd(
             _ruling(why),
-            output_text=text_of(result) if why.status < 300 else "",
+            output_text=dry_run_text(call.tool_name) if is_dry else text_of(result) if why.status < 300 else "",
+            dry_run=is_dry,
             error="" if why.status < 300 else came_to.detail or why.title,
             trace_id=call.trace.trace_id,
         )

@@ -243,6 +243,7 @@ def _stopping(session: Session) -> Act:
         consequences=(
             "Each later step is refused with session_closed, from now on and in every process.",
             "A call that runs is not cut off: it ends, and its outcome is recorded.",
+            "What waits for a decision or a commit does not run any more, also where somebody agrees to it.",
             "The agent's key goes on working outside this session: to stop all of it, freeze the agent.",
             "A stopped session can't be opened again; the agent would begin another.",
         ),

@@ -285,3 +285,16 @@ def test_health_says_what_is_there_and_what_is_missing(caller, world, opened_net
     assert body["harness"]["open_sessions"] == 1
     assert body["harness"]["missing_dependencies"] == []
     assert world.caller(None, name="other", scopes=["tools:call"]).get("/guardrails/health").status_code == 403
+
+
+def test_an_answer_that_was_stored_outside_is_read_before_a_session_gets_it(world):
+    caller = world.caller(world.allowing(*SEED_TOOLS))
+    args = {"customer_id": world.acme.pk, "title": f"Write to {MAIL}"}
+    assert caller.call("create_ticket", args, Idempotency_Key="k").status_code == 200
+    opened(caller, **guarded("mixed"))
+    answer = caller.call("create_ticket", args, Idempotency_Key="k", X_Session_Id="demo_session")
+    assert (answer.status_code, answer.json()["code"], answer.json()["executed"]) == (403, "output_withheld", True)
+    assert MAIL not in answer.content.decode()
+    assert (Step.objects.get().reason, Step.objects.get().violations) == ("output_withheld", 1)
+    again = caller.call("create_ticket", args, Idempotency_Key="k")
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")

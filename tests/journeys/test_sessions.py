@@ -440,3 +440,63 @@ def test_sums_have_room_for_the_dearest_steps_that_a_session_may_have(caller, wo
     step = stepped(caller, tool="create_ticket", args=args, tokens_in=399_000_000_000)
     assert (step["decision"], step["reason"], Ticket.objects.count()) == ("ok", "allowed", 1)
     assert caller.get("/sessions/demo_session").json()["total_cost_est"] > 9_998 * int(dearest)
+
+
+def proposed_in(caller, session="demo_session"):
+    """What the commit of a proposal made in this session needs."""
+    outputs = ["send hello to support"] * 2
+    args = {**HELLO, "prompt": "say hello", "candidate_outputs": outputs}
+    if session is None:
+        answer = caller.call("send_message_propose", args).json()
+    else:
+        answer = stepped(caller, tool="send_message_propose", args=args, session=session)["output"]
+    return HELLO | {name: answer[name] for name in ("proposal_id", "commit_token")}
+
+
+HELLO = {"channel": "support", "message": "hello"}
+
+
+def test_a_session_commits_what_was_proposed_in_it_only(world):
+    caller = world.caller(world.two_phase("send_message"))
+    opened(caller)
+    opened(caller, session_id="other")
+    for elsewhere in (proposed_in(caller, "other"), proposed_in(caller, None)):
+        step = stepped(caller, tool="send_message_commit", args=elsewhere)
+        assert (step["decision"], step["reason"]) == ("denied_state", "unknown_proposal")
+    assert Message.objects.count() == 0
+    assert stepped(caller, tool="send_message_commit", args=proposed_in(caller))["decision"] == "ok"
+    assert Message.objects.count() == 1
+
+
+def test_a_session_that_runs_dry_commits_nothing(world):
+    caller = world.caller(world.two_phase("send_message"))
+    opened(caller, policy={"dry_run": True})
+    step = stepped(caller, tool="send_message_commit", args=proposed_in(caller, None))
+    assert (step["decision"], step["dry_run"]) == ("dry_run", True)
+    assert step["output_text"] == "[DRY RUN] Would call send_message_commit"
+    assert Message.objects.count() == 0
+
+
+def test_what_waits_does_not_run_once_an_operator_stopped_its_session(world):
+    from approvals.actions import decide
+    from approvals.models import PendingAction
+    from django.utils import timezone
+
+    from observatory.approved import run_ready
+    from telemetry.recorder import SYSTEM
+    from telemetry.sessions import stop_session
+
+    caller = world.caller(world.two_phase("send_message"))
+    opened(caller)
+    commit = proposed_in(caller)
+    held = stepped(caller, tool="update_customer_status", args={"customer_id": world.acme.pk, "new_status": "paused"})[
+        "pending_action_id"
+    ]
+    assert stop_session(Session.objects.get(), SYSTEM, "it went wrong")
+    decide(held, world.bob, approve=True, reason="", via="admin", now=timezone.now())
+    run_ready()
+    path = f"/proposals/{commit['proposal_id']}/commit"
+    answer = caller.post(path, {"commit_token": commit["commit_token"], "args": HELLO})
+    assert (answer.status_code, answer.json()["code"]) == (409, "session_closed")
+    assert (Message.objects.count(), Customer.objects.get(pk=world.acme.pk).status) == (0, "active")
+    assert [(a.status, a.reason) for a in PendingAction.objects.all()] == [("failed", "session_closed")] * 2

@@ -1,5 +1,7 @@
 """What detectors say of what goes into a tool and of what comes out of it."""
 
+from dataclasses import replace
+
 from telemetry.canonical import NotCanonical, canonical_bytes
 from telemetry.connections import release_connection
 from telemetry.guardrails import INPUT, NOTHING_KNOWN, OUTPUT, PREFLIGHT, Known, Screen, digest_of, sentence, text_of
@@ -7,6 +9,8 @@ from telemetry.sessions import known_signals
 from tools.contract import Execution, Pass, Stage, Stop, ToolCall, deny
 from tools.guardrail_screens import description_of, of_descriptions, screen_for
 from tools.output_paths import mask_paths
+
+WITHHELD = "output_withheld"
 
 
 class InputGuardrails(Stage):
@@ -77,14 +81,28 @@ def screen_output(call: ToolCall, execution: Execution) -> Execution:
     return _withheld(call, execution) or execution
 
 
+def screen_replay(stop: Stop) -> Stop:
+    """The stored answer as it may leave to this caller now: the first was read less strictly, or not at all."""
+    assert stop.call
+    body = stop.facts.get("body")
+    found = _refused(stop.call, text_of(body if isinstance(body, dict) else {}), stop.detail)
+    if found is None:
+        return stop
+    return replace(stop, code=WITHHELD, detail=found, facts={"executed": True})
+
+
 def _withheld(call: ToolCall, execution: Execution) -> Execution | None:
     """What stands in the place of an output, or of a tool's words on its failure, that a guardrail refuses."""
+    why = _refused(call, text_of(execution.output), execution.detail)
+    return Execution(WITHHELD, execution.ran, detail=why) if why is not None else None
+
+
+def _refused(call: ToolCall, *texts: str) -> str | None:
+    """Why these words of a tool may not leave; None where they may."""
     screen = screen_for(call)
-    text = "\n".join(part for part in (text_of(execution.output), execution.detail) if part)
+    text = "\n".join(part for part in texts if part)
     if screen is None or not text:
         return None
     found = screen.read(text, OUTPUT, _known(call, screen, [text]))
     call.signals.extend(found)
-    if not any(signal.stops for signal in found):
-        return None
-    return Execution("output_withheld", execution.ran, detail=f"The tool was called; {sentence(found)}.")
+    return f"The tool was called; {sentence(found)}." if any(signal.stops for signal in found) else None

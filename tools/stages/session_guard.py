@@ -27,8 +27,7 @@ class SessionGuard(Stage):
             return Pass(call, "no session")
         session = session_of(call)
         if call.permit is not None:
-            # What was approved runs once, whatever became of the session meanwhile.
-            return Pass(call, "asked about when the call was made")
+            return _permitted(session, call)
         if session is None:
             return deny("unknown_session", "There is no such session for this key.", call)
         if session.reported is not self._reported:
@@ -37,6 +36,13 @@ class SessionGuard(Stage):
         if (not session.is_open and call.in_session.begun is None) or (begins and not begin(call, session)):
             return _over(session, call)
         return _narrowed(session, call) or Pass(call, f"step {session.steps_begun} of {session.max_steps}")
+
+
+def _permitted(session: Session | None, call: ToolCall) -> Pass | Stop:
+    """What was approved runs once, also when its session has been closed; not where an operator stopped it."""
+    if session is not None and session.status == Session.Status.STOPPED:
+        return deny("session_closed", "An operator stopped the session of this call.", call)
+    return Pass(call, "asked about when the call was made")
 
 
 def _over(session: Session, call: ToolCall) -> Stop:
