@@ -23,6 +23,7 @@ from telemetry.reports.requested import (
     LEASE,
     MAKE_REPORT,
     MOST_AT_ONCE,
+    may_fetch,
     read_report,
     request_report,
     run_report,
@@ -158,14 +159,19 @@ def test_one_that_was_cut_off_is_taken_over_when_its_lease_ends(asked):
     assert (asked.status, asked.attempts) == ("done", 2)
 
 
-def test_who_lost_the_lease_finishes_nothing(asked):
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [("status = 'running'", "is made by somebody else"), ("done_steps = 1 AND total_steps = 1", "")],
+    ids=["before its first sign", "after its last"],
+)
+def test_who_lost_the_lease_finishes_nothing(asked, caplog, when, words):
     step(session())
     beside = connection.copy()
 
     def clock():
-        # Somebody else has begun anew by the time that the first sign is given.
+        """Somebody else has begun anew by the time that this is looked at."""
         with beside.cursor() as cursor:
-            cursor.execute("UPDATE telemetry_report SET attempts = 2 WHERE status = 'running'")
+            cursor.execute(f"UPDATE telemetry_report SET attempts = 2 WHERE {when}")
         return timezone.now()
 
     try:
@@ -174,8 +180,15 @@ def test_who_lost_the_lease_finishes_nothing(asked):
         beside.close()
     asked.refresh_from_db()
     assert (asked.status, asked.attempts) == ("running", 2)
+    assert words in caplog.text
     assert not ReportPart.objects.exists()
     assert not AuditEvent.objects.filter(type="report.made").exists()
+
+
+def test_a_file_is_for_who_asked_and_for_those_who_make_reports(asked, world):
+    assert [may_fetch(person, asked) for person in (world.alice, world.bob, world.charlie)] == [True, True, False]
+    world.alice.groups.clear()
+    assert may_fetch(type(world.alice).objects.get(pk=world.alice.pk), asked)
 
 
 def test_how_far_it_is_can_be_seen_at_most_once_a_second(asked):
