@@ -123,6 +123,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         create_partitions()
     yield
     words.close()
+    # The last test may have cut this one too.
+    connection.close()
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         # A thread of a live server may end a moment after its test; its session would keep the database.
         cursor.execute(

@@ -22,7 +22,7 @@ from telemetry.metrics.exposition import Exposition
 from telemetry.metrics.late_spans import whole_minute
 from telemetry.metrics.rollups import HOURS_KEPT, watermark
 from telemetry.metrics.snapshot import GroupFigures, snapshot
-from telemetry.metrics.totals import Question
+from telemetry.metrics.totals import Question, busiest
 from tools.scopes import Scope
 
 # As the address says it, and as rollups do.
@@ -45,13 +45,14 @@ class FiguresView(APIView):
         refuse_unknown(given, {*COLUMNS, "window", "group_by"})
         mark = watermark()
         question = _question(given, mark or whole_minute(timezone.now()))
-        groups = snapshot(question)
+        narrowed, left_out = busiest(question, MOST_GROUPS)
+        groups = snapshot(narrowed)
         return Response(
             {
                 "window": {"from": question.begins, "to": question.ends},
                 "watermark": mark,
-                "groups": [_group(group) for group in groups[:MOST_GROUPS]],
-                "groups_left_out": max(len(groups) - MOST_GROUPS, 0),
+                "groups": [_group(group) for group in groups],
+                "groups_left_out": left_out,
             }
         )
 

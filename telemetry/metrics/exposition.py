@@ -1,7 +1,7 @@
 """For Prometheus: sums over the rollups of this month, how things stand, and the state of the parts.
 
-Never read from the memory of one process: every process answers the same. Two queries over rollups as often as the
-watermark moves, one a gauge.
+Never read from the memory of one process: every process answers the same. Six queries over rollups as often as the
+watermark moves, each for a bounded number of rows; one a gauge.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import reduce
 from typing import Any, cast
 
 from django.core.cache import cache
-from django.db.models import Count, Min, Sum
+from django.db.models import Count
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from redis.exceptions import RedisError
 
@@ -21,10 +21,11 @@ from telemetry.labels import label
 from telemetry.metrics import families, histogram
 from telemetry.metrics.definitions import METRICS, Source, Unit
 from telemetry.metrics.families import Family
+from telemetry.metrics.first_in_line import added_up, durations_of, first_in_line
 from telemetry.metrics.gauges import read_gauge
 from telemetry.metrics.rollups import watermark
-from telemetry.metrics.totals import CALLS, histograms
-from telemetry.models import AlertInstance, AlertRule, AlertState, HourRollup, Span
+from telemetry.metrics.totals import CALLS
+from telemetry.models import AlertInstance, AlertRule, AlertState, HourRollup
 from telemetry.models.rollup import THE_REST
 
 Labels = tuple[str, ...]
@@ -32,9 +33,6 @@ Labels = tuple[str, ...]
 KEPT_S = 120
 # The place in line (any order will do), the labels, and what they add up to.
 Value = tuple[Any, Labels, Any]
-_SUMS = ("calls", "prompt_tokens", "completion_tokens", "cost_usd", "duration_us")
-# Everything that a family of spans has for a label.
-_BY = ("origin", "kind", "service", "model", "tool_name", "agent", "decision")
 
 
 class Exposition:
@@ -53,6 +51,9 @@ class Exposition:
     def _hours(self) -> Any:
         return HourRollup.objects.filter(at__gte=self.month).order_by()
 
+    def _calls(self) -> Any:
+        return self._hours().filter(kind__in=CALLS)
+
     def _of_spans(self) -> list[Metric]:
         """The families of spans. Every process answers the same until the watermark moves.
 
@@ -63,30 +64,29 @@ class Exposition:
         with suppress(RedisError):
             if key and (kept := cache.get(key)):
                 return cast("list[Metric]", kept)
-        rows = self._sums()
-        calls = [row for row in rows if row["kind"] in CALLS]
-        by_labels = histograms(self._hours(), families.DURATIONS.labels)
-        durations: dict[Labels, dict[int, int]] = {}
-        for (_, labels), held in by_labels.items():
-            histogram.add(durations.setdefault(tuple(map(label, labels)), {}), held)
         told = [
-            self._counter(families.CALLS, _values(calls, families.CALLS, "calls")),
-            self._counter(families.TOKENS, _tokens(calls)),
-            self._counter(families.COST, _values(calls, families.COST, "cost_usd")),
-            self._durations(rows, durations),
+            self._counter(families.CALLS, self._values(families.CALLS, "calls")),
+            self._counter(families.TOKENS, self._tokens()),
+            self._counter(families.COST, self._values(families.COST, "cost_usd")),
+            self._durations(),
         ]
         with suppress(RedisError):
             if key:
                 cache.set(key, told, timeout=KEPT_S)
         return told
 
-    def _sums(self) -> list[dict[str, Any]]:
-        """By all labels, with their place in line: what we saw ourselves, then when each set was first seen.
+    def _values(self, family: Family, name: str) -> Iterator[Value]:
+        rows = first_in_line(self._calls(), family.labels, (name,), family.most)
+        return ((row["first"], _labels(row, family), row[name]) for row in rows)
 
-        Reporters say when their spans began: their names, however old they are said to be, put none of ours out.
-        """
-        rows = self._hours().values(*_BY).annotate(first=Min("first_at"), **{name: Sum(name) for name in _SUMS})
-        return [{**row, "first": (row["origin"] != Span.Origin.PIPELINE, row["first"])} for row in rows]
+    def _tokens(self) -> Iterator[Value]:
+        """Two series of each set of labels, in and out."""
+        *whose, _ = families.TOKENS.labels
+        for row in first_in_line(self._calls(), whose, ("prompt_tokens", "completion_tokens"), families.TOKENS.most):
+            labels = tuple(label(row[name]) for name in whose)
+            rest = labels[0] == THE_REST
+            yield row["first"], (*labels, THE_REST if rest else "in"), row["prompt_tokens"]
+            yield row["first"], (*labels, THE_REST if rest else "out"), row["completion_tokens"]
 
     def _counter(self, family: Family, values: Iterable[Value]) -> Metric:
         found = CounterMetricFamily(family.name, family.title, labels=_on_the_wire(family))
@@ -95,12 +95,19 @@ class Exposition:
                 found.add_metric(labels, float(value), created=self.month.timestamp())
         return found
 
-    def _durations(self, rows: list[dict[str, Any]], buckets: dict[Labels, dict[int, int]]) -> Metric:
+    def _durations(self) -> Metric:
         family = families.DURATIONS
         found = HistogramMetricFamily(family.name, family.title, labels=_on_the_wire(family))
-        values = _values(rows, family, "duration_us")
+        rows = first_in_line(self._hours(), family.labels, ("duration_us",), family.most)
+        wanted = [labels for row in rows if (labels := tuple(row[name] for name in family.labels))[0] != THE_REST]
+        parts = durations_of(self._hours(), family.labels, wanted)
+        buckets = added_up((tuple(map(label, labels)), held) for labels, held in parts)
         # Each histogram goes with one of its rows, once.
-        both = ((first, labels, (buckets.pop(labels, {}), us)) for first, labels, us in values)
+        both = (
+            (row["first"], labels, (buckets.pop(labels, {}), row["duration_us"]))
+            for row in rows
+            for labels in (_labels(row, family),)
+        )
         for labels, (held, us) in _bounded(family, both, _add_durations).items():
             counts = [*histogram.not_over(held, families.BOUNDS_S), sum(held.values())]
             bounds = [*map(str, families.BOUNDS_S), "+Inf"]
@@ -114,17 +121,6 @@ def _labels(row: Mapping[str, Any], family: Family) -> Labels:
 
 def _on_the_wire(family: Family) -> list[str]:
     return ["tool" if name == "tool_name" else name for name in family.labels]
-
-
-def _values(rows: Iterable[Mapping[str, Any]], family: Family, name: str) -> Iterator[Value]:
-    return ((row["first"], _labels(row, family), row[name]) for row in rows)
-
-
-def _tokens(rows: Iterable[Mapping[str, Any]]) -> Iterator[Value]:
-    for row in rows:
-        whose = (row["origin"], *(label(row[name]) for name in ("service", "model", "agent")))
-        yield row["first"], (*whose, "in"), row["prompt_tokens"]
-        yield row["first"], (*whose, "out"), row["completion_tokens"]
 
 
 def _bounded(family: Family, values: Iterable[Value], add: Callable[[Any, Any], Any]) -> dict[Labels, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -58,6 +58,8 @@ class Question:
     filters: Mapping[str, str] = field(default_factory=dict)
     group_by: Sequence[str] = ()
     kinds: Sequence[str] = CALLS
+    # Of the groups these only; None: all.
+    only: Sequence[tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         unknown = {*self.filters, *self.group_by} - set(DIMENSIONS)
@@ -113,7 +115,41 @@ def pieces(question: Question, step: dt.timedelta | None) -> Iterator[QuerySet[A
         (MinuteRollup, last, ends),
     ):
         if low < high:
-            yield model._default_manager.filter(at__gte=low, at__lt=high, **kept).order_by()
+            yield _of_groups(question, model._default_manager.filter(at__gte=low, at__lt=high, **kept).order_by())
+
+
+def _of_groups(question: Question, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """The rows of the groups that are asked for, which travel as arrays, one a label."""
+    if question.only is None or not question.group_by:
+        return rows
+    columns = ", ".join(map(connection.ops.quote_name, question.group_by))
+    arrays = ", ".join(["%s::text[]"] * len(question.group_by))
+    values = [[labels[n] for labels in question.only] for n in range(len(question.group_by))]
+    is_asked_for = f"({columns}) IN (SELECT * FROM unnest({arrays}))"  # noqa: S608 (columns of a model)
+    return rows.extra(where=[is_asked_for], params=values)  # noqa: S610 (as above)
+
+
+def busiest(question: Question, most: int) -> tuple[Question, int]:
+    """The question about the groups with the most calls only, at most so many, and how many others there are.
+
+    The database finds them: there can be any number of names.
+    """
+    if not question.group_by:
+        return question, 0
+    parts = [piece.values_list(*question.group_by, "calls").query.sql_with_params() for piece in pieces(question, None)]
+    if not parts:
+        return question, 0
+    columns = ", ".join(map(connection.ops.quote_name, question.group_by))
+    rows = " UNION ALL ".join(sql for sql, _ in parts)
+    statement = (
+        f"SELECT {columns}, count(*) OVER () FROM ({rows}) AS found GROUP BY {columns}"  # noqa: S608 (columns of a model)
+        f" ORDER BY sum(calls) DESC, {columns} LIMIT %s"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*(value for _, params in parts for value in params), most])
+        found = cursor.fetchall()
+    others = found[0][-1] - len(found) if found else 0
+    return replace(question, only=[tuple(row[:-1]) for row in found]), others
 
 
 def _next_hour(moment: dt.datetime) -> dt.datetime:

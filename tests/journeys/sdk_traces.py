@@ -14,7 +14,7 @@ from tests.serving import database_url
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "sdk" / "mcp_observatory" / "schema" / "postgres.sql"
-PROGRAM = re.compile(r"```python\n(import asyncio\n.*?)```", re.DOTALL)
+PROGRAM = re.compile(r"```python\n(import asyncio\nfrom mcp_observatory import instrument\n.*?)```", re.DOTALL)
 
 
 def quick_start():

@@ -84,7 +84,7 @@ def assert_sessions_were_shown(said, folder):
         r"runs dry: \[DRY RUN\] Would call create_ticket",
     ):
         assert re.search(line, said), line
-    rows = list(load_workbook(folder / "sessions.xlsx", read_only=True)["MCP_Details"].values)
+    rows = list(load_workbook(folder / "sessions.xlsx")["MCP_Details"].values)
     assert rows[0][:2] == ("Session ID", "Step ID")
     assert len(rows) >= 1 + 7 + 1
 

@@ -9,10 +9,11 @@ from django.utils import timezone
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
+from observatory.doors import metrics
 from telemetry.metrics import exposition
 from telemetry.metrics.families import MOST_SERIES, families
 from telemetry.metrics.rollups import roll_up, watermark
-from telemetry.models import AlertInstance, AlertRule, Heartbeat, HourRollup
+from telemetry.models import AlertInstance, AlertRule, Heartbeat, HourRollup, MinuteRollup, RollupWatermark
 from telemetry.models.rollup import THE_REST
 from telemetry.tasks import heartbeat
 from telemetry.visible import visible
@@ -230,3 +231,24 @@ def test_one_scrape_asks_as_often_whatever_there_is(caller, django_assert_max_nu
     cache.clear()
     with django_assert_max_num_queries(len(few)):
         scrape(caller)
+
+
+def test_groups_are_bounded_by_the_database_and_the_rest_is_counted(world, monkeypatch):
+    """Minutes and hours together: the busiest over the whole window are told, with all of their calls."""
+    caller = world.caller(None)
+    mark = timezone.now().replace(minute=30, second=0, microsecond=0)
+    hour = mark.replace(minute=0) - dt.timedelta(hours=2)
+    HourRollup.objects.bulk_create(_hour(hour, f"t{n}", 10) for n in range(50))
+    fields = {"origin": "sdk", "kind": "tool_call", "service": "s", "buckets": [1]}
+    MinuteRollup.objects.bulk_create(
+        MinuteRollup(at=mark.replace(minute=5), first_at=mark, tool_name=f"t{n}", calls=n, bucket_spans=[n], **fields)
+        for n in range(1, 50)
+    )
+    RollupWatermark.objects.update_or_create(id=1, defaults={"at": mark})
+    monkeypatch.setattr(metrics, "MOST_GROUPS", 3)
+    body = caller.get("/telemetry/metrics?window=14400&group_by=tool,service").json()
+    assert [(g["labels"]["tool"], g["samples"]) for g in body["groups"]] == [("t49", 59), ("t48", 58), ("t47", 57)]
+    assert body["groups_left_out"] == 47
+    assert caller.get("/telemetry/metrics?window=14400&tool=nobody&group_by=tool").json()["groups"] == []
+    whole = caller.get("/telemetry/metrics?window=14400").json()
+    assert (whole["groups"][0]["samples"], whole["groups_left_out"]) == (500 + sum(range(50)), 0)

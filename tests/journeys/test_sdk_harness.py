@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 from mcp_observatory import Conflict, ToolClient
@@ -15,6 +16,7 @@ from tests.serving import Server, serving
 from tests.world import SEED_TOOLS, Caller, World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+Found = TypeVar("Found")
 CANARY = "Zq7Canary9abcDEF0123456789"
 
 
@@ -35,6 +37,12 @@ def client(server: Server, caller: Caller) -> Iterator[ToolClient]:
         yield made
 
 
+def concluded(work: Coroutine[Any, Any, Found]) -> Found:
+    """What it answers, in a thread of its own: a browser test before may have left an event loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 async def run(harness: MCPHarness, *steps: tuple[Any, ...], name: str = "demo_session") -> MCPSession:
     session = await harness.start_session(name)
     for one in steps:
@@ -53,7 +61,7 @@ def test_basic_session_of_the_seed(client: ToolClient) -> None:
         await harness.close_session(session)
         return session, step
 
-    session, step = asyncio.run(main())
+    session, step = concluded(main())
     assert (step.decision, step.channel, step.reason) == ("ok", "llm_to_tool", "allowed")
     assert [one["name"] for one in step.output["results"]] == ["ACME AB"]
     assert {tool.name for tool in session.tools_discovered} == set(SEED_TOOLS)
@@ -66,7 +74,7 @@ def test_basic_session_of_the_seed(client: ToolClient) -> None:
 
 def test_policy_guards_of_the_seed(client: ToolClient) -> None:
     policy = PolicyConfig(allowlist=["search_customer", "create_ticket"], no_network=True, dry_run=False, max_steps=10)
-    session = asyncio.run(
+    session = concluded(
         run(
             MCPHarness(client, model="gpt-4", policy_config=policy),
             ("user", "Hello"),
@@ -89,7 +97,7 @@ def test_policy_guards_of_the_seed(client: ToolClient) -> None:
 
 def test_guardrails_of_the_seed(client: ToolClient) -> None:
     guardrails_config = {"mode": "mixed", "thresholds": {"toxicity": 0.3, "pii": 0.0}}
-    session = asyncio.run(
+    session = concluded(
         run(
             MCPHarness(client, model="gpt-4", guardrails_config=guardrails_config),
             ("assistant", "go", "search_customer", {"query": "acme"}),
@@ -108,7 +116,7 @@ def test_guardrails_of_the_seed(client: ToolClient) -> None:
 def test_dry_run_runs_nothing(client: ToolClient, world: World) -> None:
     harness = MCPHarness(client, "gpt-4", PolicyConfig(dry_run=True))
     asked = {"customer_id": world.acme.pk, "title": "Printer on fire"}
-    (step,) = asyncio.run(run(harness, ("assistant", "go", "create_ticket", asked))).steps
+    (step,) = concluded(run(harness, ("assistant", "go", "create_ticket", asked))).steps
     assert (step.decision, step.dry_run) == (StepDecision.DRY_RUN, True)
     assert step.output_text is not None
     assert step.output_text.startswith("[DRY RUN] Would call create_ticket")
@@ -117,7 +125,7 @@ def test_dry_run_runs_nothing(client: ToolClient, world: World) -> None:
 
 def test_held_step_waits_for_a_person(client: ToolClient, world: World) -> None:
     asked = {"customer_id": world.acme.pk, "new_status": "paused"}
-    (step,) = asyncio.run(run(MCPHarness(client, "gpt-4"), ("assistant", "go", "update_customer_status", asked))).steps
+    (step,) = concluded(run(MCPHarness(client, "gpt-4"), ("assistant", "go", "update_customer_status", asked))).steps
     assert step.decision == StepDecision.HELD
     assert step.pending_action_id is not None
     assert client.action(step.pending_action_id)["status"] == "pending"
@@ -136,7 +144,7 @@ def test_limit_and_totals_are_exact_when_steps_run_at_once(client: ToolClient) -
         await harness.close_session(session)
         return session, steps
 
-    session, steps = asyncio.run(main())
+    session, steps = concluded(main())
     done = [step for step in steps if step.decision == "ok"]
     beyond = [step for step in steps if step.decision != "ok"]
     assert (len(done), {(step.reason, step.error) for step in beyond}) == (20, {("max_steps", "Max steps exceeded")})
@@ -161,7 +169,7 @@ def test_same_run_twice_gives_the_same(client: ToolClient) -> None:
         ("assistant", "go", "search_customer", {}),
     ]
     one, other = (
-        asyncio.run(
+        concluded(
             run(
                 MCPHarness(client, "gpt-4", PolicyConfig(allowlist=names), {"mode": "mixed", "thresholds": {"pii": 0}}),
                 *steps,
@@ -187,7 +195,7 @@ def test_session_that_ended_takes_no_step(client: ToolClient) -> None:
         with pytest.raises(Conflict, match="session_closed"):
             await harness.execute_step(session, "user", "x")
 
-    asyncio.run(main())
+    concluded(main())
 
 
 def test_step_with_a_key_runs_once(client: ToolClient, world: World) -> None:
@@ -200,7 +208,7 @@ def test_step_with_a_key_runs_once(client: ToolClient, world: World) -> None:
             for _ in range(2)
         ]
 
-    first, second = asyncio.run(main())
+    first, second = concluded(main())
     assert first.output["ticket"] == second.output["ticket"]
     assert Ticket.objects.count() == 1
 
@@ -210,7 +218,7 @@ def test_checks_run_in_the_agent_against_this_server_and_are_told(server: Server
     mcp = MCPClient(f"{server.url}/mcp", headers={"Authorization": f"Bearer {caller.secret}"})
     policy = PolicyConfig(allowlist=["search_customer", "send_message"], no_network=True, max_steps=5)
     harness = MCPHarness(mcp, "gpt-4", policy, {"mode": "mixed"}, server=(server.url, caller.secret))
-    session = asyncio.run(
+    session = concluded(
         run(
             harness,
             ("user", "Hello"),

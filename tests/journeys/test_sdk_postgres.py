@@ -61,7 +61,8 @@ def test_connection_that_was_cut_is_made_again(exporting):
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND application_name = 'mcp-observatory'"
             ).fetchall()
-        assert cut == [(True,)]
+        # Also one of an exporter before it, where that has not gone yet.
+        assert set(cut) == {(True,)}
         exporter.export(span("b"))
         assert exporter.flush(10)
         assert [row["tool_name"] for row in rows()] == ["a", "b"]

@@ -478,10 +478,10 @@ def test_a_session_that_runs_dry_commits_nothing(world):
 
 
 def test_what_waits_does_not_run_once_an_operator_stopped_its_session(world):
-    from approvals.actions import decide
-    from approvals.models import PendingAction
     from django.utils import timezone
 
+    from approvals.actions import decide
+    from approvals.models import PendingAction
     from observatory.approved import run_ready
     from telemetry.recorder import SYSTEM
     from telemetry.sessions import stop_session
