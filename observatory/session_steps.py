@@ -83,7 +83,7 @@ def _committed(call: ToolCall, proposal_id: uuid.UUID | None, run: Callable[[], 
         would = {"call": call.tool_name, "arguments": dict(call.arguments)}
         return CommitAnswer(reason("dry_run"), "", {"dry_run": True, "would": would})
     of_this_session = PendingAction.objects.asked_by(call.key.agent_id).filter(session_id=session.session_id)
-    if not of_this_session.filter(pk=proposal_id).exists():
+    if proposal_id is None or not of_this_session.filter(pk=proposal_id).exists():
         return deny("unknown_proposal", "No such proposal was made in this session.", call)
     return run()
 
