@@ -25,6 +25,7 @@ HARD_IN_MIXED = frozenset({Category.PII, Category.SECRETS, Category.INJECTION})
 # Every signal's fingerprint names it: what a preflight said is said again in a step (seed of the harness).
 SUITE = "mcp"
 REUSED = "Reused from Preflight"
+LOOKS_LIKE_NETWORK = "a guess by its name or an address in its arguments; it decides nothing"
 PREFLIGHT, INPUT, OUTPUT = "preflight", "input", "output"
 # What stands across the end of one window is read whole in the next.
 _OVERLAP = 1_024
@@ -189,6 +190,20 @@ class Screen:
                 reason="unavailable: no detector of this kind is installed",
                 content=content,
             )
+
+
+def network_guess(model: str, rules_hash: str) -> Signal:
+    """That a call looks like one over the network, by its name or arguments: shown, and never a violation."""
+    return Signal(
+        provider="heuristic",
+        metric="network",
+        stage=INPUT,
+        score=1.0,
+        threshold=1.0,
+        denies=False,
+        fingerprint=fingerprint("heuristic", "network", SUITE, model, rules_hash),
+        reason=LOOKS_LIKE_NETWORK,
+    )
 
 
 def _detected(detector: Detector, text: str, stage: str) -> tuple[Detection | None, str]:

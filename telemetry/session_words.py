@@ -16,6 +16,7 @@ CATEGORIES = {
     "injection": "injection",
     "toxicity": "toxicity",
     "custom": "what your own detectors look for",
+    "network": "a guess at network use",
 }
 _MODES = {"off": "Off: nothing is looked at"} | {mode.value: mode.label for mode in Mode}
 _MOST_NAMES = 30

@@ -239,7 +239,7 @@ def _to_keep(session: Session, signals: Iterable[Signal]) -> list[KeptSignal]:
             signal={"score": signal.score, "kinds": dict(signal.kinds)},
         )
         for signal in signals
-        if not signal.reused and signal.score is not None
+        if not signal.reused and signal.score is not None and signal.content
     }
     return [kept[name] for name in sorted(kept)]
 

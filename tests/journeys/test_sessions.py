@@ -109,6 +109,17 @@ def test_undeclared_network_counts_as_network(caller):
     assert search(caller)["reason"] == "no_network"
 
 
+def test_what_looks_like_network_is_said_and_decides_nothing(caller):
+    """By the declaration the tool stays inside; by its name and an address in its arguments it does not look so."""
+    opened(caller, policy={"no_network": True})
+    step = search(caller, query="https://example.com/acme")
+    (guess,) = [s for s in step["guardrail_signals"] if s["metric"] == "network"]
+    assert (step["decision"], guess["provider"], guess["violated"]) == ("ok", "heuristic", False)
+    opened(caller, session_id="wide")
+    step = search(caller, query="https://example.com/acme", session="wide")
+    assert not [s for s in step["guardrail_signals"] if s["metric"] == "network"]
+
+
 def test_a_dry_run_runs_nothing_and_says_what_it_would_have(caller, world):
     opened(caller, policy={"dry_run": True})
     step = stepped(caller, tool="create_ticket", args={"customer_id": world.acme.pk, "title": "Printer on fire"})

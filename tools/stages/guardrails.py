@@ -26,7 +26,7 @@ class InputGuardrails(Stage):
             return Pass(call, "off")
         inputs = _inputs(call, screen)
         known = _known(call, screen, [text for text, _, _ in inputs])
-        call.signals[:] = [s for text, stage, reader in inputs for s in reader.read(text, stage, known)]
+        call.signals.extend(s for text, stage, reader in inputs for s in reader.read(text, stage, known))
         found = sum(signal.violated for signal in call.signals)
         if any(signal.stops for signal in call.signals):
             return deny("guardrail_input", f"{sentence(call.signals)}.", call, violations=_violations(call))

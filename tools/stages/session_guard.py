@@ -1,7 +1,8 @@
+from telemetry.guardrails import network_guess
 from telemetry.models import Session
 from tools.contract import Pass, Stage, Stop, ToolCall, deny
 from tools.in_session import begin, policy_of, session_of
-from tools.session_policy import STEP_LIMIT, judge, network_of
+from tools.session_policy import STEP_LIMIT, judge, looks_like_network, network_of
 
 
 class SessionGuard(Stage):
@@ -35,6 +36,8 @@ class SessionGuard(Stage):
             return deny("session_reported", f"The steps of this session run {where}.", call)
         if (not session.is_open and call.in_session.begun is None) or (begins and not begin(call, session)):
             return _over(session, call)
+        if begins and policy_of(session).no_network and looks_like_network(call.tool_name, call.arguments):
+            call.signals.append(network_guess(session.model, session.rules_hash))
         return _narrowed(session, call) or Pass(call, f"step {session.steps_begun} of {session.max_steps}")
 
 

@@ -83,7 +83,7 @@ class LocalSessions:
             raise
         if not run.session.is_open:
             await self._end(run)
-        log.info("session %s is %s, with %d tools", session_id, run.session.status, len(run.tools))
+        log.debug("session %s is %s, with %d tools", session_id, run.session.status, len(run.tools))
         return run.session
 
     async def step(self, session: MCPSession, asked: Asked) -> MCPStep:
@@ -126,7 +126,7 @@ class LocalSessions:
                 await run.idle.wait()
         finally:
             await self._end(run)
-        log.info("session %s is closed, after %d steps", session.session_id, len(session.steps))
+        log.debug("session %s is closed, after %d steps", session.session_id, len(session.steps))
 
     def _new(self, session_id: str) -> MCPSession:
         configuration = self._configuration

@@ -38,7 +38,7 @@ class RemoteSessions:
             raise ValueError("preflight_texts are for sessions whose checks run here")
         answer = await asyncio.to_thread(self._server.open_session, session_id=session_id, **self._opening)
         session = _session(answer, session_id, self._opening["model"])
-        log.info("session %s is %s, with %d tools", session_id, session.status, len(session.tools_discovered))
+        log.debug("session %s is %s, with %d tools", session_id, session.status, len(session.tools_discovered))
         return session
 
     async def step(self, session: MCPSession, asked: Asked) -> MCPStep:
