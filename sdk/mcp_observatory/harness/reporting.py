@@ -72,7 +72,7 @@ class Reported:
                 await asyncio.to_thread(self._server.take_step, self._session.session_id, report)
             except ObservatoryError as error:
                 self._session.reports_lost += 1
-                log.debug("a step of session %s was not told: %s", self._session.session_id, _words(error))
+                log.info("a step of session %s was not told: %s", self._session.session_id, _words(error))
 
 
 def _report(step: MCPStep) -> dict[str, Any]:
