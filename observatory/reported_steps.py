@@ -119,16 +119,20 @@ def _signal(reported: Mapping[str, Any]) -> dict[str, Any]:
     names = ("provider", "metric", "stage", "fingerprint", "reason")
     score, threshold, kinds = reported.get("score"), reported.get("threshold"), reported.get("kinds")
     return {
-        **{name: redact_text(str(reported.get(name) or "")[:200], 80).replace("\x00", "") for name in names},
+        **{name: _name(reported.get(name)) for name in names},
         "score": _figure(score),
         "threshold": _figure(threshold),
         "violated": reported.get("violated") is True,
         "denies": reported.get("denies") is True,
         "reused": reported.get("reused") is True,
-        "kinds": {redact_text(str(kind), 40): count for kind, count in list(kinds.items())[:20] if _is_count(count)}
+        "kinds": {_name(kind): count for kind, count in list(kinds.items())[:20] if _is_count(count)}
         if isinstance(kinds, dict)
         else {},
     }
+
+
+def _name(told: object) -> str:
+    return redact_text(str(told or "")[:200], 80).replace("\x00", "")
 
 
 def _figure(value: object) -> float | None:

@@ -110,7 +110,8 @@ def _for_the_caller(answer: Answer | None) -> dict[str, Any]:
     if answer is None:
         return {"output": None, "problem": None}
     if isinstance(answer, Outcome) and answer.is_answer:
-        return {"output": dict(answer.body), "problem": None}
+        told = {"idempotent_replay": True} if answer.replayed and "idempotent_replay" in answer.body else {}
+        return {"output": dict(answer.body) | told, "problem": None}
     if isinstance(answer, CommitAnswer) and answer.body is not None and answer.reason.status < 300:
         return {"output": dict(answer.body), "problem": None}
     facts = {name: value for name, value in answer.facts.items() if name != "body"}

@@ -24,6 +24,7 @@ from telemetry.sessions import close_session, find
 from telemetry.trace_context import continue_or_start
 from tools.contract import Door, Stop, ToolCall
 from tools.in_session import is_session_name
+from tools.models.tool import RESERVED_ENDINGS
 from tools.scopes import Scope
 from tools.session_policy import SessionPolicy
 from tools.stages.kill_switch import KillSwitchGuard
@@ -81,6 +82,8 @@ def _wanted(body: Mapping[str, Any]) -> Wanted:
         policy = SessionPolicy.from_json(body.get("policy"))
     except ValueError as problem:
         raise Refusal("invalid_parameter", str(problem)) from None
+    if phases := [name for name in (*(policy.allowlist or ()), *policy.blocklist) if name.endswith(RESERVED_ENDINGS)]:
+        raise Refusal("invalid_parameter", f"{phases[0][:64]}: name the tool itself; both of its phases follow it.")
     _refuse_secrets([session_id, *texts.values(), *(policy.allowlist or ()), *policy.blocklist])
     return Wanted(
         session_id, **texts, policy=policy, guardrails=body.get("guardrails"), reported=body.get("reported", False)
@@ -89,7 +92,10 @@ def _wanted(body: Mapping[str, Any]) -> Wanted:
 
 def _refuse_secrets(names: Iterable[str]) -> None:
     """Names are stored as they are, shown and compared: what looks like a secret must not come in as one."""
-    if any(redact_text(name, len(name) + 1) != name for name in names):
+    found = list(names)
+    if any("\x00" in name for name in found):
+        raise Refusal("invalid_parameter", "A name in the session holds NUL.")
+    if any(redact_text(name, len(name) + 1) != name for name in found):
         raise Refusal("invalid_parameter", "A name in the session holds what looks like a secret or an address.")
 
 

@@ -298,3 +298,14 @@ def test_an_answer_that_was_stored_outside_is_read_before_a_session_gets_it(worl
     assert (Step.objects.get().reason, Step.objects.get().violations) == ("output_withheld", 1)
     again = caller.call("create_ticket", args, Idempotency_Key="k")
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
+
+
+@pytest.mark.parametrize("where", ["prompt", "candidate_outputs"])
+def test_what_a_proposal_was_made_of_is_read_too(world, where):
+    caller = world.caller(world.two_phase("send_message"))
+    opened(caller, **guarded("mixed"))
+    told = {"prompt": "say hello", "candidate_outputs": ["hello", "hello"]}
+    told[where] = f"For {MAIL}" if where == "prompt" else [f"For {MAIL}"] * 2
+    args = {"channel": "support", "message": "hello"} | told
+    step = stepped(caller, tool="send_message_propose", args=args)
+    assert (step["decision"], step["reason"]) == ("denied_policy", "guardrail_input")

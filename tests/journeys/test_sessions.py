@@ -220,6 +220,8 @@ def test_another_agents_session_is_as_one_that_is_not_there(caller, world):
         ({"model": "m", "guardrails": {"thresholds": {"pii": 2}}}, "threshold"),
         ({"model": "m", "guardrails": {"thresholds": {"beauty": 0.5}}}, "thresholds"),
         ({"model": "m", "guardrails": 5}, "guardrails"),
+        ({"model": "m", "policy": {"blocklist": ["a\x00b"]}}, "NUL"),
+        ({"model": "m", "policy": {"blocklist": ["create_ticket_commit"]}}, "phases"),
         ({"model": "m", "upstream": "nowhere"}, "upstream"),
         ({"model": "m", "reported": "yes"}, "reported"),
         ({"model": "m", "more": 1}, "more"),
@@ -511,3 +513,15 @@ def test_what_waits_does_not_run_once_an_operator_stopped_its_session(world):
     assert (answer.status_code, answer.json()["code"]) == (409, "session_closed")
     assert (Message.objects.count(), Customer.objects.get(pk=world.acme.pk).status) == (0, "active")
     assert [(a.status, a.reason) for a in PendingAction.objects.all()] == [("failed", "session_closed")] * 2
+
+
+def test_a_replayed_step_says_so(caller, world):
+    opened(caller)
+    body = {
+        "role": "assistant",
+        "tool_name": "create_ticket",
+        "tool_args": {"customer_id": world.acme.pk, "title": "Printer"},
+    }
+    first, again = (caller.post("/sessions/demo_session/steps", body, Idempotency_Key="k").json() for _ in range(2))
+    assert [step["output"]["idempotent_replay"] for step in (first, again)] == [False, True]
+    assert (again["decision"], Ticket.objects.count()) == ("replayed", 1)

@@ -46,6 +46,8 @@ def _inputs(call: ToolCall, screen: Screen) -> list[tuple[str, str, Screen]]:
             found.append((description_of(call.tool), PREFLIGHT, of_descriptions(screen)))
         if call.in_session.said is not None:
             found.append((call.in_session.said.input_text, INPUT, screen))
+    if call.intent is not None:
+        found.append(("\n".join((call.intent.prompt, *(call.intent.candidate_outputs or ()))), INPUT, screen))
     if call.tool is not None:
         found.append((text_of(call.arguments), INPUT, screen))
     return [each for each in found if each[0]]
