@@ -115,7 +115,7 @@ def test_a_policy_made_in_code_is_as_strict_as_one_that_is_read():
     with pytest.raises(ValueError, match="from 1 to"):
         SessionPolicy(max_steps=0)
     with pytest.raises(ValueError, match="a list of names"):
-        SessionPolicy(allowlist="search")  # type: ignore[arg-type]
+        SessionPolicy(allowlist="search")
     assert SessionPolicy(blocklist=("b", "a", "a")).blocklist == ("a", "b")
 
 
